@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Run the plain-process stack's nats-server in the foreground; arguments go to it (`-t` only checks the configuration).
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+server=$root/.venv/bin/nats-server
+[ -x "$server" ] || {
+  echo "nats.sh: $server is missing; install it: just setup" >&2
+  exit 1
+}
+
+run=$(realpath -m "${HMM_RUN_DIR:-$root/.run}")
+mkdir -p "$run"
+export HMM_NATS_HOST=${HMM_NATS_HOST:-127.0.0.1}
+export HMM_NATS_PORT=${HMM_NATS_PORT:-4222}
+export HMM_NATS_MONITOR_PORT=${HMM_NATS_MONITOR_PORT:-8222}
+export HMM_NATS_STORE="'$run/nats'" # quoted, because the server parses the value as if it stood in its file
+exec "$server" -c "$root/deploy/nats/server.conf" "$@"

@@ -1,0 +1,82 @@
+set positional-arguments
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list
+
+# Install what is missing: .venv, PostgreSQL with TimescaleDB; returns at once when all is there
+[group('run')]
+setup:
+    @deploy/local/setup.sh
+
+# Start the system, e.g. `just up --feed sim --detach`
+[group('run')]
+up *ARGS: setup
+    @.venv/bin/hmm up "$@"
+
+# Stop it
+[group('run')]
+down:
+    @.venv/bin/hmm down
+
+# Show each process, the tape, orders, positions and equity
+[group('run')]
+status *ARGS:
+    @.venv/bin/hmm status "$@"
+
+# Show the log of one process, e.g. `just logs feed`
+[group('run')]
+logs NAME *ARGS:
+    @.venv/bin/hmm logs "$@"
+
+# Say what is missing on this machine, and how to get it; needs nothing but Python
+[group('run')]
+doctor:
+    @python=.venv/bin/python; [ -x "$python" ] || python=python3; "$python" -m services.cli.doctor
+
+# The same system in containers
+[group('run')]
+up-docker *ARGS:
+    @deploy/compose/up.sh "$@"
+
+# All checks, then all tests, against servers of their own on free ports
+[group('check')]
+test *ARGS: setup lint
+    .venv/bin/pytest "$@"
+
+# Tests that need no server
+[group('check')]
+test-unit *ARGS: setup
+    .venv/bin/pytest tests/unit "$@"
+
+# Every static check: style, types, imports, scripts, containers, schemas
+[group('check')]
+lint: setup
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports
+    .venv/bin/shellcheck deploy/*/*.sh .ci/run
+    deploy/local/nats.sh -t
+    .venv/bin/compose-lint --fail-on low --strict-config --skip-suppressed --quiet deploy/compose/compose.yaml
+    .venv/bin/hadolint deploy/compose/Dockerfile
+    .venv/bin/hmm schemas --check
+    "{{ just_executable() }}" --fmt --check --unstable
+
+# Measure speed; figures are ratios to a floor measured in the same run
+[group('check')]
+bench *ARGS: setup
+    .venv/bin/pytest tests/bench -s "$@"
+
+# Write everything under schemas/
+[group('change')]
+schemas: setup
+    .venv/bin/hmm schemas
+
+# Format the code and mend what can be mended mechanically
+[group('change')]
+fmt: setup
+    .venv/bin/ruff check --fix .
+    .venv/bin/ruff format .
+    "{{ just_executable() }}" --fmt --unstable

@@ -1,0 +1,33 @@
+"""What an operator tells the system, and what the system tells the operator."""
+
+from contracts.event import Event, event
+from contracts.types import Name, Severity, Text, TradingState
+
+
+@event("control.trading")
+class TradingStateSet(Event):
+    """The operator lets the system trade, only reduce, or not trade at all (the kill switch)."""
+
+    state: TradingState
+    operator: Name
+    reason: Text
+
+
+@event("alert.{component}")
+class Alert(Event):
+    """Something a person should look at; the component went on."""
+
+    component: Name
+    severity: Severity
+    code: Name
+    message: Text
+
+
+@event("dead.{component}")
+class DeadLetter(Event):
+    """An input that could not be taken: where it was (`source`), why, and how it began."""
+
+    component: Name
+    source: Text
+    reason: Text
+    excerpt: Text

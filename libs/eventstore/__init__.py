@@ -1,0 +1,1 @@
+"""The permanent copy of the tape in TimescaleDB: archive, projections, rebuild and readers."""

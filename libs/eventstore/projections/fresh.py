@@ -1,0 +1,128 @@
+"""Makes an empty twin of a projection's table, compares the two, and lets it take the old one's place."""
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection, sql
+
+from eventstore.projections.projection import AnyProjection
+
+SAMPLE = 5
+
+_INDEXES = """
+    SELECT substring(pg_get_indexdef(indexrelid) FROM ' USING .*'), relname
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = %s::regclass
+    ORDER BY indexrelid
+"""
+_GRANTS = """
+    SELECT CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable
+    FROM pg_class, aclexplode(relacl)
+    WHERE pg_class.oid = %s::regclass AND grantee <> relowner
+"""
+_COMPARE = """
+    SELECT to_jsonb(live)::text, to_jsonb(fresh)::text, count(*) OVER ()
+    FROM {live} AS live FULL JOIN {fresh} AS fresh USING ({key})
+    WHERE live IS DISTINCT FROM fresh
+    ORDER BY {key}
+    LIMIT {sample}
+"""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row as it was and as the events say it is; None: there was or is no such row."""
+
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    rows_before: int
+    rows_after: int
+    differing: int
+    sample: tuple[Difference, ...]
+
+
+class FreshTable:
+    """The twin of `projection`'s table, of the same name in `schema`."""
+
+    def __init__(self, projection: AnyProjection, schema: str) -> None:
+        self._projection = projection
+        self._live = sql.Identifier(projection.name)
+        self._fresh = sql.Identifier(schema, projection.name)
+        self._schema = schema
+
+    def create(self, connection: Connection) -> None:
+        """Create it with the columns, indexes, names of indexes and grants of the live one."""
+        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(self._fresh, self._live))
+        self._name_indexes(connection)
+        for grantee, privilege, grantable in connection.execute(_GRANTS, [self._live.as_string()]).fetchall():
+            connection.execute(
+                sql.SQL("GRANT {} ON {} TO {} {}").format(
+                    sql.SQL(privilege),
+                    self._fresh,
+                    sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee),
+                    sql.SQL("WITH GRANT OPTION" if grantable else ""),
+                )
+            )
+
+    def _name_indexes(self, connection: Connection) -> None:
+        """LIKE makes up names for indexes; later migrations know them by the names they were given."""
+        wanted = connection.execute(_INDEXES, [self._live.as_string()]).fetchall()
+        made = connection.execute(_INDEXES, [self._fresh.as_string()]).fetchall()
+        for (definition, name), (same_definition, made_up) in zip(sorted(wanted), sorted(made), strict=True):
+            assert definition == same_definition, f"LIKE made another index: {same_definition}, not {definition}"
+            if name != made_up:
+                connection.execute(
+                    sql.SQL("ALTER INDEX {} RENAME TO {}").format(
+                        sql.Identifier(self._schema, made_up), sql.Identifier(name)
+                    )
+                )
+
+    def analyze(self, connection: Connection) -> None:
+        """Let the planner know how many rows it has, before it is compared and read."""
+        connection.execute(sql.SQL("ANALYZE {}").format(self._fresh))
+
+    def compare(self, connection: Connection) -> Comparison:
+        """Compare every column of every row with the live table."""
+        query = sql.SQL(_COMPARE).format(
+            live=self._live,
+            fresh=self._fresh,
+            key=sql.SQL(", ").join(map(sql.Identifier, self._projection.key)),
+            sample=sql.Literal(SAMPLE),
+        )
+        rows = connection.execute(query).fetchall()
+        return Comparison(
+            rows_before=_count(connection, self._live),
+            rows_after=_count(connection, self._fresh),
+            differing=rows[0][2] if rows else 0,
+            sample=tuple(Difference(_document(before), _document(after)) for before, after, _ in rows),
+        )
+
+    def lock_live(self, connection: Connection) -> None:
+        """Wait until no reader is on the live table, and let new ones wait for the end of the transaction."""
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self._live))
+
+    def take_place(self, connection: Connection) -> None:
+        home = connection.execute(
+            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass", [self._live.as_string()]
+        ).fetchone()
+        assert home is not None
+        connection.execute(sql.SQL("DROP TABLE {}").format(self._live))
+        connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(self._fresh, sql.Identifier(home[0])))
+
+
+def _count(connection: Connection, table: sql.Identifier) -> int:
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
+def _document(text: str | None) -> dict[str, Any] | None:
+    """Read a row for showing it, amounts to the last digit."""
+    return None if text is None else json.loads(text, parse_float=Decimal)

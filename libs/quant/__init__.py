@@ -1,0 +1,1 @@
+"""Pure mathematics of trading: indicators, features, filters, statistics."""

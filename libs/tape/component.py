@@ -1,0 +1,64 @@
+"""What a component is: a deterministic state machine that folds events and returns events."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+from contracts.event import Event
+
+Outputs = Iterable[Event] | None
+Handler = Callable[[Any], Outputs]
+F = TypeVar("F", bound=Callable[..., Outputs])
+
+_HANDLES = "_handles_event_types"
+
+
+def on(*event_types: type[Event]) -> Callable[[F], F]:
+    """Mark a method as the handler of these event types; it returns or yields what is to be said on the tape."""
+
+    def mark(method: F) -> F:
+        setattr(method, _HANDLES, event_types)
+        return method
+
+    return mark
+
+
+class Moment:
+    """The event in hand: its position. Whoever runs components moves it; components only read it."""
+
+    __slots__ = ("position",)
+
+    def __init__(self) -> None:
+        self.position = 0
+
+
+class Component:
+    """Base of everything that decides.
+
+    No I/O, no wall clock, no unseeded randomness, no threads: time is the time of the event in hand. A handler that has
+    nothing to say returns None; on the hottest events that is much cheaper than an empty generator.
+    """
+
+    name: str
+    produces: ClassVar[tuple[type[Event], ...]]
+    moment: Moment
+    _handlers: ClassVar[dict[type[Event], str]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.moment = Moment()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._handlers = dict(cls._handlers)
+        for attribute, method in vars(cls).items():
+            for event_type in getattr(method, _HANDLES, ()):
+                cls._handlers[event_type] = attribute
+
+    @classmethod
+    def consumes(cls) -> tuple[type[Event], ...]:
+        """The event types this component handles: its subscription."""
+        return tuple(cls._handlers)
+
+    def handlers(self) -> dict[type[Event], Handler]:
+        """Bind the handlers to this instance."""
+        return {event_type: getattr(self, attribute) for event_type, attribute in self._handlers.items()}

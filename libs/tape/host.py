@@ -1,0 +1,216 @@
+"""Run a component on the live tape: catch up silently, go on exactly where it stopped, then live."""
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TypeVar
+
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from contracts.codec import Undecodable, decode, encode
+from contracts.control import DeadLetter
+from contracts.event import Event, subject_pattern
+from contracts.ownership import ROLES, Role
+from contracts.recorded import Recorded, Unreadable
+from tape.component import Component
+from tape.headers import (
+    MSG_ID,
+    NOTHING_SAID,
+    TRACE,
+    TYPE,
+    Headers,
+    Watermark,
+    new_trace,
+    origin_ns,
+    output_id,
+    same_trace,
+    watermark_of,
+    write_headers,
+)
+from tape.ledger import LedgerWatch
+from tape.provision import TAPE
+from tape.publisher import Publisher
+from tape.reader import Reader
+
+E = TypeVar("E", bound=Event)
+
+logger = logging.getLogger(__name__)
+
+Observer = Callable[[Event, float | None], None]
+"""Hears each event that a component says live, and how long ago (ms) the outside fact behind it came onto the tape."""
+
+Observers = Mapping[type[Event], Observer]
+
+
+class HostState(Enum):
+    STARTING = "starting"
+    CATCHING_UP = "catching_up"
+    LIVE = "live"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class NotDeclared(RuntimeError):
+    """The component and the ownership table disagree."""
+
+
+class Host:
+    """One component, its reader and its publisher.
+
+    What it had said before is known from the last message on its own subjects: inputs before that one's cause are
+    folded without a word, that input is resumed behind the output it got to, everything later is answered. Outputs
+    carry deterministic ids.
+    """
+
+    def __init__(self, component: Component, nc: Client, observers: Observers) -> None:
+        self.component = component
+        self.role = _declared(component)
+        self.publisher = Publisher(nc)
+        subjects = [subject_pattern(event_type) for event_type in component.consumes()]
+        self._nc = nc
+        self._observers = observers
+        self._handlers = component.handlers()
+        self._durable: tuple[type[Event], ...] = getattr(component, "durable", ())
+        self._ledger = LedgerWatch(nc, [subject_pattern(event_type) for event_type in self._durable])
+        self._watermark = NOTHING_SAID
+        self._spans = time.time_ns()
+        self.reader = Reader(nc, component.name, subjects, start=1, handle=self.handle)
+        self._started = False
+
+    @property
+    def state(self) -> HostState:
+        if self.reader.failure.done():
+            return HostState.FAILED
+        if not self._started:
+            return HostState.STARTING
+        return HostState.CATCHING_UP if self.reader.position < self._watermark.cause else HostState.LIVE
+
+    async def start(self) -> None:
+        self._watermark = await last_said(self._nc, self.role)
+        if self._watermark.cause:
+            logger.info("%s folds silently up to position %s", self.component.name, self._watermark.cause)
+        await self.publisher.start()
+        if self._durable:
+            await self._ledger.start()
+        await self.reader.start()
+        self._started = True
+
+    async def run(self) -> None:
+        """Work until something fails; raises what failed."""
+        await self.reader.failure
+
+    async def stop(self) -> None:
+        """Stop reading, put on the tape what was said, and leave."""
+        await self.reader.stop()
+        await self._ledger.stop()
+        if not self.reader.failure.done():
+            await self.publisher.flush()
+        await self.publisher.stop()
+
+    async def handle(self, received: Recorded | Unreadable, headers: Headers) -> None:
+        """Let the component answer one message."""
+        position = received.position
+        live = position >= self._watermark.cause
+        if isinstance(received, Unreadable):
+            if live:
+                await self._answer(position, [_dead(self.component.name, received)], headers)
+            return
+        event = received.event
+        if live and isinstance(event, self._durable):
+            await self._ledger.reached(position)
+        self.component.moment.position = position
+        try:
+            outputs = self._handlers[type(event)](event)
+            if outputs is None:
+                return
+            said = list(outputs)
+        except Exception:
+            logger.exception("%s could not handle position %s", self.component.name, position)
+            said = [_failed(self.component.name, received)]
+        if live and said:
+            await self._answer(position, said, headers)
+
+    async def _answer(self, cause: int, said: list[Event], headers: Headers) -> None:
+        first = self._watermark.index + 1 if cause == self._watermark.cause else 0
+        trace = headers.get(TRACE) or new_trace(time.time_ns(), cause)
+        began = origin_ns(trace)
+        for index in range(first, len(said)):
+            event = said[index]
+            now = time.time_ns()
+            self._spans += 1
+            msg_id = output_id(self.component.name, cause, index)
+            sent = write_headers(event, msg_id, cause, now, same_trace(trace, self._spans))
+            await self.publisher.publish(type(event).subject_of(event), encode(event), sent)
+            observer = self._observers.get(type(event))
+            if observer is not None:
+                observer(event, None if began is None else (now - began) / 1e6)
+
+
+async def last_said(nc: Client, role: Role) -> Watermark:
+    """Find the last message on the subjects that `role` owns, and read from its id how far the role had got."""
+    last_position, found = 0, NOTHING_SAID
+    for subject in role.write_subjects():
+        position, headers = await last_message(nc, subject)
+        watermark = watermark_of(headers.get(MSG_ID, ""))
+        if position > last_position and watermark is not None:
+            last_position, found = position, watermark
+    return found
+
+
+async def last_message(nc: Client, subject: str) -> tuple[int, Headers]:
+    """Give position and headers of the last message on a subject pattern; (0, {}) if there is none."""
+    try:
+        message = await nc.jetstream(timeout=10).get_last_msg(TAPE, subject, direct=True)
+    except NotFoundError:
+        return 0, {}
+    return message.seq or 0, message.headers or {}
+
+
+async def last_event(nc: Client, event_type: type[E], subject: str) -> E | None:
+    """Give the last event of a type on a subject pattern; None if there is none that can be read."""
+    try:
+        message = await nc.jetstream(timeout=10).get_last_msg(TAPE, subject, direct=True)
+        event = decode((message.headers or {}).get(TYPE, ""), message.subject or "", message.data or b"")
+    except (NotFoundError, Undecodable):
+        return None
+    return event if isinstance(event, event_type) else None
+
+
+def _declared(component: Component) -> Role:
+    """Find the component's role and check that it says and hears what the table allows."""
+    role = ROLES.get(component.name)
+    if role is None:
+        raise NotDeclared(f"{component.name} is not in contracts/ownership.py: nobody may write its subjects")
+    if foreign := set(component.produces) - set(role.all_writes):
+        raise NotDeclared(f"{component.name} may not write {', '.join(sorted(t.__name__ for t in foreign))}")
+    if foreign := set(component.consumes()) - set(role.reads):
+        raise NotDeclared(f"{component.name} may not read {', '.join(sorted(t.__name__ for t in foreign))}")
+    return role
+
+
+def _dead(name: str, unreadable: Unreadable) -> DeadLetter:
+    now = int(unreadable.headers.get("Hmm-Ts", "0") or 0) if unreadable.headers.get("Hmm-Ts", "").isdecimal() else 0
+    return DeadLetter(
+        ts_event=now,
+        ts_init=now,
+        component=name,
+        source=f"position {unreadable.position}, {unreadable.subject}",
+        reason=unreadable.reason[:2000],
+        excerpt=unreadable.payload[:200].decode(errors="replace"),
+    )
+
+
+def _failed(name: str, recorded: Recorded) -> DeadLetter:
+    event = recorded.event
+    return DeadLetter(
+        ts_event=event.ts_event,
+        ts_init=event.ts_init,
+        component=name,
+        source=f"position {recorded.position}, {type(event).subject_of(event)}",
+        reason=traceback.format_exc(limit=-1)[-2000:],
+        excerpt=json.dumps(encode(event).decode())[:200],
+    )

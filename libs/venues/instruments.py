@@ -1,0 +1,62 @@
+"""What an exchange lists: ticks, lots and limits of each instrument."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+from contracts.types import InstrumentId, instrument_id
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The trading rules of one instrument: `tick` and `min_notional` in `quote_currency`, `lot` in `base_currency`."""
+
+    id: InstrumentId
+    base_currency: str
+    quote_currency: str
+    tick: Decimal
+    lot: Decimal
+    min_notional: Decimal
+
+    def __post_init__(self) -> None:
+        assert self.tick > 0 and self.lot > 0 and self.min_notional >= 0
+
+    def price(self, value: float) -> Decimal:
+        """Book a market price: the nearest tick to a float."""
+        return (Decimal(repr(value)) / self.tick).to_integral_value(ROUND_HALF_EVEN) * self.tick
+
+    def quantity(self, value: float | Decimal) -> Decimal:
+        """Book a quantity: whole lots, never more than `value`."""
+        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+        return (exact / self.lot).to_integral_value(ROUND_DOWN) * self.lot
+
+    def is_price(self, price: Decimal) -> bool:
+        return price % self.tick == 0
+
+    def is_quantity(self, quantity: Decimal) -> bool:
+        return quantity > 0 and quantity % self.lot == 0
+
+
+Listing = Mapping[InstrumentId, Instrument]
+
+
+def listing(instruments: Iterable[Instrument]) -> Listing:
+    return {instrument.id: instrument for instrument in instruments}
+
+
+def _usdt(base: str, tick: str, lot: str) -> Instrument:
+    return Instrument(
+        instrument_id("binance", f"{base}USDT"), base, "USDT", Decimal(tick), Decimal(lot), min_notional=Decimal(5)
+    )
+
+
+BINANCE_SPOT: Listing = listing(
+    (
+        _usdt("BTC", tick="0.01", lot="0.00001"),
+        _usdt("ETH", tick="0.01", lot="0.0001"),
+        _usdt("SOL", tick="0.01", lot="0.001"),
+        _usdt("BNB", tick="0.01", lot="0.001"),
+        _usdt("DOGE", tick="0.00001", lot="1"),
+    )
+)
+"""Rules as the exchange publishes them for these pairs; a live gateway replaces them with what it is told."""

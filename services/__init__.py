@@ -1,0 +1,1 @@
+"""Who does it: one folder per component or edge, with its rules (pure), its settings and its wiring."""

@@ -1,0 +1,1 @@
+"""Archive: the permanent copy of the tape."""

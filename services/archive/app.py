@@ -1,0 +1,160 @@
+"""Write the tape into the event store: the archive edge.
+
+Reading goes on while a batch is being written. What was written is known to the database alone, so nothing has to be
+acknowledged: after any failure the archive asks the database where it was, and reads the tape again from there.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from itertools import islice
+
+import psycopg
+from nats.aio.client import Client
+from prometheus_client import Counter, Histogram
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.recorded import Recorded, Unreadable
+from eventstore.archive import Archive
+from eventstore.retention import apply_retention
+from services.archive.settings import ArchiveSettings
+from tape.headers import Headers
+from tape.host import HostState
+from tape.reader import Reader
+from tape.service import serve_edge
+from tape.settings import load
+
+logger = logging.getLogger(__name__)
+
+ROWS = Counter("archive_events_total", "Events written to the event store")
+BATCH_SECONDS = Histogram("archive_batch_seconds", "Time to write one batch", buckets=(0.005, 0.02, 0.1, 0.5, 2, 10))
+RETRY_AFTER_S = 0.5
+TIDY_EVERY_S = 3600.0
+
+
+class DatabaseSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HMM_", frozen=True)
+
+    database_url: str = Field(description="the event store")
+
+
+class ArchiveEdge:
+    """Gathers what the reader brings and writes it batch by batch."""
+
+    def __init__(self, settings: ArchiveSettings, database_url: str) -> None:
+        self.settings = settings
+        self.state = HostState.STARTING
+        self.position = 0
+        self._database_url = database_url
+        self._waiting: deque[Recorded | Unreadable] = deque()
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._reader: Reader | None = None
+        self._archive: Archive | None = None
+        self._stopping = False
+        self._drained = asyncio.Event()
+
+    @property
+    def lag(self) -> int:
+        return (self._reader.lag if self._reader else 0) + len(self._waiting)
+
+    @property
+    def handled(self) -> int:
+        return self._reader.handled if self._reader else 0
+
+    @property
+    def detail(self) -> str:
+        return f"{len(self._waiting)} waiting to be written"
+
+    async def start(self, nc: Client) -> None:
+        self._archive = await asyncio.to_thread(Archive, self._database_url)
+        self.position = self._archive.position()
+        self._reader = Reader(nc, "archive", (">",), self.position + 1, self._gather)
+        await self._reader.start()
+        self.state = HostState.LIVE
+
+    async def run(self) -> None:
+        assert self._reader is not None
+        writing = asyncio.create_task(self._write_for_ever())
+        tidying = asyncio.create_task(self._tidy_for_ever())
+        done, _ = await asyncio.wait({writing, tidying, self._reader.failure}, return_when=asyncio.FIRST_COMPLETED)
+        self.state = HostState.FAILED
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Write what has been gathered, then leave."""
+        if self._reader is not None:
+            await self._reader.stop()
+        self._stopping = True
+        self._arrived.set()
+        await self._drained.wait()
+        if self._archive is not None:
+            self._archive.close()
+
+    async def _gather(self, received: Recorded | Unreadable, _headers: Headers) -> None:
+        while len(self._waiting) >= 2 * self.settings.batch:
+            self._taken.clear()
+            await self._taken.wait()
+        self._waiting.append(received)
+        self._arrived.set()
+
+    async def _write_for_ever(self) -> None:
+        while not (self._stopping and not self._waiting):
+            self._arrived.clear()
+            if not self._waiting:
+                await self._arrived.wait()
+            if len(self._waiting) < self.settings.batch and not self._stopping:
+                await asyncio.sleep(self.settings.linger_ms / 1000)
+            await self._write(list(islice(self._waiting, self.settings.batch)))
+        self._drained.set()
+
+    async def _write(self, batch: list[Recorded | Unreadable]) -> None:
+        """Write a batch, whatever the database does meanwhile; it stays waiting until it is written."""
+        if not batch:
+            return
+        try:
+            assert self._archive is not None
+            with BATCH_SECONDS.time():
+                await asyncio.to_thread(self._archive.write, batch)
+        except psycopg.OperationalError as error:
+            logger.warning("the event store is away (%s): trying again", str(error).strip().splitlines()[0])
+            await asyncio.sleep(RETRY_AFTER_S)
+            await self._reopen()
+            return
+        self._forget(batch[-1].position)
+
+    async def _reopen(self) -> None:
+        """Ask the database anew where it stands: the batch whose outcome was not heard may be there or not."""
+        try:
+            if self._archive is not None:
+                self._archive.close()
+            self._archive = await asyncio.to_thread(Archive, self._database_url)
+        except psycopg.OperationalError:
+            return
+        self._forget(self._archive.position())
+
+    async def _tidy_for_ever(self) -> None:
+        while True:
+            try:
+                dropped = await asyncio.to_thread(self._tidy)
+                logger.info("retention: %s old chunks of market data dropped", dropped)
+            except psycopg.OperationalError as error:
+                logger.warning("retention has to wait: %s", str(error).strip().splitlines()[0])
+            await asyncio.sleep(TIDY_EVERY_S)
+
+    def _tidy(self) -> int:
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
+            return apply_retention(connection, self.settings.keep_market_data)
+
+    def _forget(self, position: int) -> None:
+        while self._waiting and self._waiting[0].position <= position:
+            self._waiting.popleft()
+            ROWS.inc()
+        self.position = max(self.position, position)
+        self._taken.set()
+
+
+if __name__ == "__main__":
+    serve_edge("archive", ArchiveEdge(load(ArchiveSettings, "archive"), DatabaseSettings().database_url))

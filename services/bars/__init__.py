@@ -1,0 +1,1 @@
+"""Bars: closed bars of trades or mid prices, gaps filled explicitly."""

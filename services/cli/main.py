@@ -1,0 +1,157 @@
+"""The `hmm` command: every subcommand with its options. What each does is in a file of its own."""
+
+# ruff: noqa: PLC0415 # imported when called: `hmm --help` stays quick
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="hmm",
+    help="Nautilus HMM: an event-sourced crypto trading system.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain one-line usage errors
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+@app.command()
+def up(
+    feed: Annotated[str, typer.Option(help="sim, or frames:FILE[,FILE...] to replay recorded frames")] = "sim",
+    speed: Annotated[str, typer.Option(help="1 (as recorded), N (times as fast) or max")] = "1",
+    *,
+    fresh: Annotated[bool, typer.Option("--fresh", help="delete the tape and the store first")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="return as soon as all is healthy")] = False,
+) -> None:
+    """Start the system; a replay returns when it is finished."""
+    from services.cli.up import start_stack
+
+    raise typer.Exit(start_stack(feed, speed, fresh=fresh, detach=detach))
+
+
+@app.command()
+def down() -> None:
+    """Stop everything, dependents first."""
+    from services.cli.down import stop_stack
+
+    stop_stack()
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Show processes, tape, store, orders, positions, equity."""
+    from services.cli.status import show_status
+
+    show_status(as_json=as_json)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="a process of hmm status, or supervisor")],
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on with what is written from now on")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many of the last lines")] = 50,
+) -> None:
+    """Show the log of one process."""
+    from services.cli.logs import show_log
+
+    show_log(name, lines, follow=follow)
+
+
+@app.command()
+def restart(name: Annotated[str, typer.Argument(help="a process of hmm status")]) -> None:
+    """Stop one process and start it again."""
+    from services.cli.restart import restart_process
+
+    restart_process(name)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="for instance: SELECT * FROM orders")], *, as_json: AsJson = False
+) -> None:
+    """Ask the event store; changes nothing."""
+    from services.cli.sql import run_query
+
+    run_query(query, as_json=as_json)
+
+
+@app.command()
+def provision() -> None:
+    """Make what the servers lack: streams, buckets, tables."""
+    from services.cli.provision import provision_servers
+
+    provision_servers()
+
+
+@app.command()
+def nats_context() -> None:
+    """Let the nats tool work without flags."""
+    from services.cli.natscontext import write_context
+
+    write_context()
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Say what this machine lacks, and how to get it."""
+    import json
+    from dataclasses import asdict
+
+    from services.cli.doctor import diagnose, print_findings
+
+    findings = diagnose()
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        print_findings(findings)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def tape(
+    start: Annotated[int | None, typer.Option("--from", min=1, help="first position")] = None,
+    stop: Annotated[int | None, typer.Option("--to", min=1, help="last position")] = None,
+    since: Annotated[str | None, typer.Option(help="recorded since: 10m, 2h or 2026-01-31T12:00:00Z")] = None,
+    subject: Annotated[str, typer.Option(help="NATS pattern, for instance 'order.>'")] = ">",
+    *,
+    follow: Annotated[bool, typer.Option("--follow", help="go on with what comes")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read the tape, one event a line; a fill with its causes, back to the quote."""
+    from services.cli.tape import show_tape
+
+    show_tape(start, stop, since, subject, follow=follow, as_json=as_json)
+
+
+@app.command()
+def rebuild(
+    projections: Annotated[list[str] | None, typer.Argument(help="which; none: all")] = None, *, as_json: AsJson = False
+) -> None:
+    """Fold projections anew and say whether they were right; readers go on meanwhile."""
+    from services.cli.rebuild import rebuild
+
+    rebuild(projections or (), as_json=as_json)
+
+
+@app.command()
+def schemas(*, check: Annotated[bool, typer.Option("--check", help="change nothing, fail when stale")] = False) -> None:
+    """Write the JSON Schemas, golden events and the AsyncAPI document."""
+    from services.cli.schemas import write_schemas
+
+    write_schemas(check=check)
+
+
+@app.command()
+def control(
+    state: Annotated[str, typer.Argument(help="active, reduce_only or halted (cancels every open order)")],
+    reason: Annotated[str, typer.Option(help="kept on the tape for ever")] = "",
+) -> None:
+    """Let the system trade, only reduce, or not trade at all: the kill switch."""
+    from services.cli.control import set_trading_state
+
+    set_trading_state(state, reason)

@@ -1,0 +1,54 @@
+"""`hmm provision`: streams, consumers, buckets and migrations, brought to what this code needs."""
+
+import asyncio
+
+import psycopg
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from eventstore.migrate import MigrationRefused, migrate
+from services.cli.database import connect
+from services.cli.errors import fail, not_running
+from services.cli.settings import StackSettings, current
+from tape.provision import Provisioned, ProvisionRefused, provision
+
+_CONNECT_SECONDS = 5
+
+
+def provision_servers() -> None:
+    """Make what is missing on the servers; refuses a change that would lose data."""
+    settings = current()
+    applied = _migrate(settings.database_url)
+    print(f"event store: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
+    for stream in asyncio.run(_provision_tape(settings)):
+        print(f"{stream.stream}: {stream.outcome.value}, {stream.detail}")
+
+
+def _migrate(database_url: str) -> list[str]:
+    try:
+        return migrate(database_url)
+    except MigrationRefused as refusal:
+        fail(str(refusal))
+    except psycopg.OperationalError as error:
+        not_running(f"no answer from the database: {str(error).splitlines()[-1].strip()}")
+
+
+async def _provision_tape(settings: StackSettings) -> list[Provisioned]:
+    client = Client()
+    try:
+        await client.connect(settings.nats_url, connect_timeout=_CONNECT_SECONDS, allow_reconnect=False)
+    except (OSError, NatsError) as error:
+        not_running(f"no answer from {settings.nats_url}: {str(error) or type(error).__name__}")
+    try:
+        return await provision(client, lambda: _last_known(settings.database_url))
+    except ProvisionRefused as refusal:
+        fail(str(refusal))
+    finally:
+        await client.close()
+
+
+def _last_known(database_url: str) -> int:
+    """The last position the event store has seen: a tape made anew goes on after it."""
+    with connect(database_url) as connection:
+        (position,) = connection.execute("SELECT coalesce(max(position), 0) FROM checkpoints").fetchone() or (0,)
+        return int(position)

@@ -1,0 +1,158 @@
+"""What the tape and the event store hold, for `hmm status`: each part on its own, or a note why it is not there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from psycopg import errors
+from psycopg.rows import dict_row
+
+from services.cli.database import connect
+
+STREAMS = ("TAPE", "LEDGER")
+TABLES = ("events", "quotes", "trades", "bars", "orders", "fills", "positions", "equity", "unreadable")
+COUNTED_ROWS = 2_000_000
+_CONNECT_SECONDS = 2
+_STATEMENT_SECONDS = 5
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StreamFigures:
+    first_seq: int
+    last_seq: int
+    messages: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class StoreFigures:
+    """Checkpoints by name, rows by table; a table that is too long to count quickly is in `longer`."""
+
+    checkpoints: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    longer: frozenset[str] = frozenset()
+
+
+@dataclass
+class Survey:
+    """`notes` says, by part, why that part is missing."""
+
+    tape: dict[str, StreamFigures] = field(default_factory=dict)
+    store: StoreFigures = field(default_factory=StoreFigures)
+    orders: dict[str, int] = field(default_factory=dict)
+    positions: list[Row] = field(default_factory=list)
+    equity: list[Row] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+async def survey(nats_url: str, database_url: str) -> Survey:
+    found = Survey()
+    await _look_at_tape(nats_url, found)
+    _look_at_store(database_url, found)
+    return found
+
+
+async def _look_at_tape(nats_url: str, found: Survey) -> None:
+    client = Client()
+    try:
+        await client.connect(
+            nats_url, connect_timeout=_CONNECT_SECONDS, allow_reconnect=False, error_cb=_quietly, name="hmm-status"
+        )
+    except (OSError, NatsError) as error:
+        found.notes["tape"] = f"no answer from {nats_url}: {_reason(error)}"
+        return
+    try:
+        for stream in STREAMS:
+            try:
+                state = (await client.jetstream().stream_info(stream)).state
+                found.tape[stream] = StreamFigures(state.first_seq, state.last_seq, state.messages, state.bytes)
+            except NotFoundError:
+                found.notes["tape"] = f"there is no stream {stream} yet; hmm provision makes it"
+    except (OSError, NatsError) as error:
+        found.notes["tape"] = f"no answer from JetStream: {_reason(error)}"
+    finally:
+        await client.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _quietly(error: Exception) -> None:
+    """What goes wrong is told once, by the call that fails."""
+
+
+def _look_at_store(database_url: str, found: Survey) -> None:
+    try:
+        connection = connect(database_url, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS)
+    except psycopg.Error as error:
+        reason = f"no answer from the database: {str(error).splitlines()[-1].strip()}"
+        found.notes |= dict.fromkeys(("store", "orders", "positions", "equity"), reason)
+        return
+    with connection:
+        _note_failure(found, "store", lambda: _count_store(connection, found))
+        _note_failure(found, "orders", lambda: _count_orders(connection, found))
+        _note_failure(found, "positions", lambda: found.positions.extend(_rows(connection, _POSITIONS)))
+        _note_failure(found, "equity", lambda: found.equity.extend(_rows(connection, _EQUITY)))
+
+
+def _note_failure(found: Survey, part: str, look: Callable[[], None]) -> None:
+    try:
+        look()
+    except errors.UndefinedTable as error:
+        found.notes[part] = f"{error.diag.message_primary} yet; hmm provision makes it"
+    except errors.QueryCanceled:
+        found.notes[part] = f"too much to read in {_STATEMENT_SECONDS} s"
+    except psycopg.Error as error:
+        found.notes[part] = error.diag.message_primary or str(error)
+
+
+def _count_store(connection: psycopg.Connection[Any], found: Survey) -> None:
+    checkpoints = {row["name"]: row["position"] for row in _rows(connection, "SELECT name, position FROM checkpoints")}
+    counts = {table: _count(connection, table) for table in TABLES}
+    longer = frozenset(table for table, count in counts.items() if count > COUNTED_ROWS)
+    rows = {table: min(count, COUNTED_ROWS) for table, count in counts.items()}
+    found.store = StoreFigures(dict(sorted(checkpoints.items())), rows, longer)
+
+
+def _count(connection: psycopg.Connection[Any], table: str) -> int:
+    """Exact up to a limit: a status shall not read a month of quotes."""
+    limited = f"SELECT count(*) AS rows FROM (SELECT 1 FROM {table} LIMIT {COUNTED_ROWS + 1}) AS some"
+    return int(_rows(connection, limited)[0]["rows"])
+
+
+def _count_orders(connection: psycopg.Connection[Any], found: Survey) -> None:
+    counted = _rows(connection, "SELECT status, count(*) AS orders FROM orders GROUP BY status ORDER BY status")
+    found.orders.update({row["status"]: row["orders"] for row in counted})
+
+
+def _rows(connection: psycopg.Connection[Any], statement: str) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement.encode()).fetchall()
+
+
+_POSITIONS = """
+    SELECT strategy, venue, symbol, quantity, average_price, mark, value, unrealized_pnl, realized_pnl, fees
+    FROM positions ORDER BY strategy, venue, symbol
+"""
+
+# One index step per strategy: the table has a row for every second.
+_EQUITY = """
+    WITH RECURSIVE strategies AS (
+        (SELECT strategy FROM equity ORDER BY strategy LIMIT 1)
+        UNION ALL
+        SELECT (SELECT strategy FROM equity WHERE strategy > strategies.strategy ORDER BY strategy LIMIT 1)
+        FROM strategies WHERE strategies.strategy IS NOT NULL
+    )
+    SELECT latest.strategy, latest.currency, latest.cash, latest.equity, latest.realized_pnl, latest.unrealized_pnl,
+           latest.fees, latest.peak, latest.position
+    FROM strategies CROSS JOIN LATERAL (
+        SELECT * FROM equity WHERE equity.strategy = strategies.strategy ORDER BY time DESC, position DESC LIMIT 1
+    ) AS latest
+"""

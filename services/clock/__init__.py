@@ -1,0 +1,1 @@
+"""Clock: the only source of "now" on the tape."""

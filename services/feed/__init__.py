@@ -1,0 +1,1 @@
+"""Feed: market data onto the tape, from a simulated market or from recorded frames."""

@@ -1,0 +1,157 @@
+"""Bring market data onto the tape: the feed edge."""
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator
+
+from nats.aio.client import Client
+from prometheus_client import Counter, Gauge
+
+from contracts.codec import encode
+from contracts.control import DeadLetter
+from contracts.event import Event
+from contracts.market import Quote
+from contracts.ownership import ROLES
+from contracts.types import InstrumentId, instrument_id
+from services.feed.frames import FrameReport, Rejected, fingerprint, read_frames
+from services.feed.gaps import GapWatch
+from services.feed.pace import ClockPace, Pace, ReaderPace
+from services.feed.settings import FeedSettings
+from services.feed.simulated import SimulatedMarket
+from tape.headers import MSG_ID, new_trace, write_headers
+from tape.host import HostState, last_event, last_message
+from tape.provision import TAPE
+from tape.publisher import Publisher
+from tape.service import serve_edge
+from tape.settings import load
+from venues.instruments import BINANCE_SPOT
+
+logger = logging.getLogger(__name__)
+
+FRAMES = Counter("feed_frames_total", "Events brought onto the tape", ["type"])
+SILENCE = Gauge("ws_message_gap_seconds", "Since the last message of an instrument", ["instrument"])
+
+
+class Feed:
+    """Numbers what a source yields and puts it on the tape; started again, it goes on behind its last number."""
+
+    def __init__(self, settings: FeedSettings) -> None:
+        self.settings = settings
+        self.state = HostState.STARTING
+        self.handled = 0
+        self.lag = 0
+        self._publisher: Publisher | None = None
+        self._nc: Client | None = None
+        self._report = FrameReport()
+        self._gaps = GapWatch(int(settings.stale_after_s * 1e9))
+        self._heard_at: dict[InstrumentId, float] = {}
+
+    @property
+    def position(self) -> int:
+        return self._publisher.last_position if self._publisher else 0
+
+    @property
+    def detail(self) -> str:
+        now = time.monotonic()
+        for instrument, heard in self._heard_at.items():
+            SILENCE.labels(instrument).set(now - heard)
+        return str(self._report) if self.settings.source != "sim" else f"{self.handled} simulated events"
+
+    async def start(self, nc: Client) -> None:
+        self._nc = nc
+        self._publisher = Publisher(nc)
+        await self._publisher.start()
+        self.state = HostState.LIVE
+
+    async def run(self) -> None:
+        assert self._nc is not None and self._publisher is not None
+        if self.settings.source == "sim":
+            run, source = await self._simulated()
+        else:
+            run, source = f"feed/frames-{fingerprint(self.settings.files)}", self._recorded()
+        done = await self._already_done(run)
+        if done:
+            logger.info("%s events of this run are on the tape already: going on behind them", done)
+        pace = self._pace()
+        for number, event in enumerate(itertools.islice(source, done, None), start=done):
+            if isinstance(event, Quote):
+                await pace.wait(event.ts_init)
+            await self._put(event, f"{run}/{number}")
+        await self._publisher.flush()
+        self.state = HostState.FINISHED
+        logger.info("finished: %s", self._report)
+        for rejected in self._report.rejected:
+            logger.warning("skipped %s: %s", rejected.source, rejected.reason)
+
+    async def stop(self) -> None:
+        if self._publisher is not None:
+            await self._publisher.stop()
+
+    async def _put(self, event: Event, msg_id: str) -> None:
+        assert self._publisher is not None
+        now = time.time_ns()
+        headers = write_headers(event, msg_id, None, now, new_trace(now, self.handled))
+        await self._publisher.publish(type(event).subject_of(event), encode(event), headers)
+        self.handled += 1
+        FRAMES.labels(type(event).__name__).inc()
+        if isinstance(event, Quote):
+            self._heard_at[event.instrument] = time.monotonic()
+
+    def _recorded(self) -> Iterator[Event]:
+        """What the files say, with dead letters for what cannot be taken and gaps where something is missing."""
+        for frame in read_frames(self.settings.files, self.settings.venue, self._report):
+            if isinstance(frame, Rejected):
+                yield DeadLetter(
+                    ts_event=frame.received_ns,
+                    ts_init=frame.received_ns,
+                    component="feed",
+                    source=frame.source,
+                    reason=frame.reason[:2000],
+                    excerpt=frame.excerpt,
+                )
+                continue
+            yield from self._gaps.look(frame)
+            yield frame
+
+    async def _simulated(self) -> tuple[str, Iterator[Event]]:
+        """A market that goes on at the prices that the tape ends with."""
+        assert self._nc is not None
+        instruments = [
+            item
+            for symbol in self.settings.symbols
+            if (item := BINANCE_SPOT.get(instrument_id(self.settings.venue, symbol))) is not None
+        ]
+        if len(instruments) < len(self.settings.symbols):
+            raise ValueError(f"symbols: only {', '.join(BINANCE_SPOT)} can be simulated")
+        prices = {item.id: price for item in instruments if (price := await self._last_mid(item.id)) is not None}
+        info = await self._nc.jetstream(timeout=10).stream_info(TAPE)
+        market = SimulatedMarket(instruments, f"{self.settings.seed}/{info.state.last_seq}", time.time_ns(), prices)
+        return f"feed/sim-{market.start_ns}", market.events(self.settings.quotes_per_s)
+
+    async def _last_mid(self, instrument: InstrumentId) -> float | None:
+        assert self._nc is not None
+        quote = await last_event(self._nc, Quote, f"md.quote.{instrument}")
+        return quote.mid if quote else None
+
+    async def _already_done(self, run: str) -> int:
+        """How many events of this run the tape holds."""
+        assert self._nc is not None
+        newest, done = 0, 0
+        for subject in ROLES["feed"].write_subjects():
+            position, headers = await last_message(self._nc, subject)
+            its_run, _, number = headers.get(MSG_ID, "").rpartition("/")
+            if position > newest and its_run == run:
+                newest, done = position, int(number) + 1
+        return done
+
+    def _pace(self) -> Pace:
+        times_faster = self.settings.times_faster
+        if times_faster is not None:
+            return ClockPace(times_faster)
+        assert self._nc is not None
+        return ReaderPace(self._nc, self.settings.max_lag)
+
+
+if __name__ == "__main__":
+    serve_edge("feed", Feed(load(FeedSettings, "feed")))

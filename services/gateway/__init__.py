@@ -1,0 +1,1 @@
+"""Gateway: carries commands to a venue and its reports back."""

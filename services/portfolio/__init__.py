@@ -1,0 +1,1 @@
+"""Portfolio: the books. Nothing appears from nowhere."""

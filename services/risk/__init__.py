@@ -1,0 +1,1 @@
+"""Risk: every intent gets exactly one verdict, with all its reasons."""

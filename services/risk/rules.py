@@ -1,0 +1,80 @@
+"""Risk: judge every intent on the rails, and let through what none objects to."""
+
+from typing import ClassVar
+
+from contracts.control import TradingStateSet
+from contracts.event import Event
+from contracts.market import Quote
+from contracts.orders import (
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderIntent,
+    OrderRejected,
+    RiskApproved,
+    RiskRejected,
+)
+from contracts.types import InstrumentId, TradingState
+from services.risk.exposure import Exposure
+from services.risk.rails import Situation, objections
+from services.risk.settings import RiskSettings
+from tape.component import Component, on
+from venues.instruments import Listing
+
+REMEMBERED_IDS = 100_000
+"""How many judged orders are remembered against a repetition."""
+
+
+class Risk(Component):
+    produces: ClassVar[tuple[type[Event], ...]] = (RiskApproved, RiskRejected)
+
+    def __init__(self, settings: RiskSettings, listing: Listing) -> None:
+        super().__init__("risk")
+        self.settings = settings
+        self.listing = listing
+        self.state = TradingState.ACTIVE
+        self.exposure = Exposure()
+        self.quotes: dict[InstrumentId, Quote] = {}
+        self._judged: dict[str, None] = {}
+
+    @on(Quote)
+    def on_quote(self, quote: Quote) -> None:
+        self.quotes[quote.instrument] = quote
+
+    @on(OrderIntent)
+    def on_intent(self, intent: OrderIntent) -> tuple[RiskApproved | RiskRejected]:
+        order = intent.order
+        situation = Situation(
+            settings=self.settings,
+            listing=self.listing,
+            exposure=self.exposure,
+            quotes=self.quotes,
+            state=self.state,
+            is_known_id=order.client_order_id in self._judged,
+            intent=intent,
+        )
+        reasons = tuple(objections(situation))
+        self._remember(order.client_order_id)
+        if reasons:
+            return (RiskRejected(ts_event=intent.ts_event, ts_init=intent.ts_init, order=order, reasons=reasons),)
+        assert situation.mark is not None, "an order without a mark passed the rails"
+        self.exposure.reserve(order)
+        return (RiskApproved(ts_event=intent.ts_event, ts_init=intent.ts_init, order=order, mark=situation.mark),)
+
+    @on(OrderFilled)
+    def on_fill(self, fill: OrderFilled) -> None:
+        self.exposure.filled(fill)
+
+    @on(OrderDenied, OrderRejected, OrderCanceled, OrderExpired)
+    def on_order_end(self, end: OrderDenied | OrderRejected | OrderCanceled | OrderExpired) -> None:
+        self.exposure.released(end.client_order_id)
+
+    @on(TradingStateSet)
+    def on_control(self, control: TradingStateSet) -> None:
+        self.state = control.state
+
+    def _remember(self, client_order_id: str) -> None:
+        self._judged[client_order_id] = None
+        if len(self._judged) > REMEMBERED_IDS:
+            del self._judged[next(iter(self._judged))]

@@ -1,0 +1,126 @@
+"""Trend: enter an established move on closed bars, leave by stop, target or a bent average."""
+
+from decimal import Decimal
+
+from contracts.market import Bar, Quote
+from contracts.orders import ExitPlan, OrderIntent
+from contracts.types import InstrumentId, Side
+from quant.indicators import Atr, Ema, Rsi
+from services.trend.settings import TrendSettings
+from tape.component import on
+from tape.strategy import Strategy
+from venues.instruments import Listing
+
+
+class TrendView:
+    """What the strategy sees of one instrument: two averages, strength and range."""
+
+    __slots__ = ("atr", "fast", "rsi", "slow", "was_above")
+
+    def __init__(self, settings: TrendSettings) -> None:
+        self.fast, self.slow = Ema(settings.fast), Ema(settings.slow)
+        self.rsi, self.atr = Rsi(settings.rsi), Atr(settings.atr)
+        self.was_above: bool | None = None
+
+    @property
+    def warm(self) -> bool:
+        return self.slow.warm and self.rsi.warm and self.atr.warm and self.atr.value > 0
+
+    @property
+    def above(self) -> bool:
+        return self.fast.value > self.slow.value
+
+    def update(self, bar: Bar) -> "TrendView":
+        self.was_above = self.above if self.slow.warm else None
+        self.fast.update(bar.close)
+        self.slow.update(bar.close)
+        self.rsi.update(bar.close)
+        self.atr.update(bar.high, bar.low, bar.close)
+        return self
+
+    def turned(self) -> Side | None:
+        """The side to which the fast average has just crossed the slow one."""
+        if self.was_above is None or self.was_above == self.above:
+            return None
+        return Side.BUY if self.above else Side.SELL
+
+
+class Trend(Strategy):
+    def __init__(self, settings: TrendSettings, listing: Listing, name: str = "trend") -> None:
+        super().__init__(name)
+        self.settings = settings
+        self.listing = listing
+        self.views: dict[InstrumentId, TrendView] = {}
+        self.exits: dict[InstrumentId, ExitPlan] = {}
+
+    @on(Bar)
+    def on_bar(self, bar: Bar) -> tuple[OrderIntent] | None:
+        if bar.interval is not self.settings.interval or not self._trades(bar.instrument):
+            return None
+        view = self.views.get(bar.instrument)
+        if view is None:
+            view = self.views[bar.instrument] = TrendView(self.settings)
+        turned = view.update(bar).turned()
+        if turned is None or not view.warm or not self.is_free(bar.instrument):
+            return None
+        held = self.position(bar.instrument)
+        if held == 0:
+            return self._enter(bar, view, turned)
+        if (held > 0) is (turned is Side.SELL):
+            return (self._leave(bar, bar.instrument, bar.close, f"averages crossed to {turned.value}"),)
+        return None
+
+    @on(Quote)
+    def on_quote(self, quote: Quote) -> tuple[OrderIntent] | None:
+        plan = self.exits.get(quote.instrument)
+        if plan is None:
+            return None
+        held = self.position(quote.instrument)
+        if held == 0 or not self.is_free(quote.instrument):
+            return None
+        price = quote.bid if held > 0 else quote.ask
+        beyond = (price - plan.stop) * (1 if held > 0 else -1)
+        if beyond <= 0:
+            return (self._leave(quote, quote.instrument, price, f"stop {plan.stop:.8g} reached"),)
+        if plan.target is not None and (price - plan.target) * (1 if held > 0 else -1) >= 0:
+            return (self._leave(quote, quote.instrument, price, f"target {plan.target:.8g} reached"),)
+        return None
+
+    def _trades(self, instrument: InstrumentId) -> bool:
+        return instrument in self.listing and (not self.settings.instruments or instrument in self.settings.instruments)
+
+    def _enter(self, bar: Bar, view: TrendView, side: Side) -> tuple[OrderIntent] | None:
+        strength = view.rsi.value if side is Side.BUY else 100 - view.rsi.value
+        if not self.settings.rsi_min <= strength <= self.settings.rsi_max or (
+            side is Side.SELL and not self.settings.shorts
+        ):
+            return None
+        quantity = self.listing[bar.instrument].quantity(self.settings.notional / Decimal(repr(bar.close)))
+        stop = bar.close - side.sign * self.settings.stop_atr * view.atr.value
+        target = bar.close + side.sign * self.settings.target_atr * view.atr.value
+        if quantity <= 0 or min(stop, target) <= 0:
+            return None
+        plan = self.exits[bar.instrument] = ExitPlan(stop=stop, target=target)
+        return (
+            self.market_order(
+                bar,
+                bar.instrument,
+                side,
+                quantity,
+                reference_price=bar.close,
+                exit=plan,
+                reason=f"ema {self.settings.fast} crossed {self.settings.slow}, strength {strength:.1f}",
+            ),
+        )
+
+    def _leave(self, event: Bar | Quote, instrument: InstrumentId, price: float, reason: str) -> OrderIntent:
+        held = self.position(instrument)
+        return self.market_order(
+            event,
+            instrument,
+            Side.SELL if held > 0 else Side.BUY,
+            abs(held),
+            reference_price=price,
+            reason=reason,
+            reduce_only=True,
+        )
