@@ -14,7 +14,8 @@ InstrumentId = NewType("InstrumentId", str)
 Instrument = Annotated[InstrumentId, Field(pattern=rf"^{_TOKEN}\.{_TOKEN}$", max_length=64)]
 Name = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=32)]
 ClientOrderId = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=36)]
-Text = Annotated[str, Field(max_length=2000)]
+MAX_TEXT = 2000
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 Nanos = Annotated[int, Field(ge=0)]
 """Nanoseconds UTC since the epoch."""

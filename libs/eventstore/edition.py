@@ -10,6 +10,8 @@ MARKET_TABLES = ("quotes", "trades", "bars")
 
 COMPRESS_AFTER = "1 day"
 
+_COMPRESSED = "SELECT compression_enabled FROM timescaledb_information.hypertables WHERE hypertable_name = %s"
+
 
 class Edition(Enum):
     APACHE = "apache"
@@ -28,6 +30,8 @@ def compress_market_data(connection: psycopg.Connection) -> None:
     if edition_of(connection) is Edition.APACHE:
         return
     for table in MARKET_TABLES:
+        if connection.execute(_COMPRESSED, [table]).fetchone() == (True,):
+            continue
         for statement in compression(table):
             connection.execute(statement)
 

@@ -1,7 +1,7 @@
 """Gives the tape back from its tables, in order: for replay, audit and rebuild."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from heapq import merge
@@ -29,7 +29,7 @@ def read(
     stop: int | None = None,
     types: Collection[type[Event]] | None = None,
     batch: int = READ_BATCH,
-) -> Iterator[Recorded]:
+) -> Generator[Recorded, None, None]:
     """Give what was archived from position `start` to `stop`, both included, in the order of the tape.
 
     `stop` None: up to what is archived now. `types` None: all. `source` is a URL or a connection, which is in a
@@ -97,14 +97,14 @@ def _rows(
     )
     recorded_of = table.recorded_of
     with connection.cursor(name=f"read_{table.name}") as cursor:
-        cursor.adapters.register_loader("jsonb", _JsonText)
+        cursor.adapters.register_loader("jsonb", JsonText)
         cursor.execute(query, {"start": start, "stop": stop, "names": names}, binary=True)
         while rows := cursor.fetchmany(batch):
             for row in rows:
                 yield row[0], recorded_of(row)
 
 
-class _JsonText(Loader):
+class JsonText(Loader):
     """Leaves a jsonb as the bytes of its text: contracts read it, field by field."""
 
     format = Format.BINARY

@@ -2,14 +2,13 @@
 
 from datetime import timedelta
 
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from eventstore.edition import MARKET_TABLES, Edition, edition_of
 
-_DROP = """
-    SELECT drop_chunks({table}, older_than => least(now(), newest) - %s::interval)
-    FROM (SELECT max(time) AS newest FROM {name}) AS latest
-    WHERE newest IS NOT NULL
+_BORDER = """
+    SELECT least(now(), max(range_start)) - %s::interval
+    FROM timescaledb_information.chunks WHERE hypertable_name = %s
 """
 _KEPT_BY_POLICY = """
     SELECT config ->> 'drop_after' FROM timescaledb_information.jobs
@@ -21,7 +20,7 @@ def apply_retention(connection: Connection, keep: timedelta) -> int:
     """Let quotes, trades and bars be forgotten after `keep`; says how many chunks were dropped by this call.
 
     The community edition gets a policy and drops by itself. On the Apache edition each call drops what is old by then:
-    older than `keep` before now, or before the newest row where a recording of the past is replayed.
+    chunks that end `keep` before now, or before the newest chunk where a recording of the past is replayed.
     """
     assert keep > timedelta(), f"keep must be positive, not {keep}"
     if edition_of(connection) is Edition.APACHE:
@@ -32,8 +31,10 @@ def apply_retention(connection: Connection, keep: timedelta) -> int:
 
 
 def _drop(connection: Connection, table: str, keep: timedelta) -> int:
-    statement = sql.SQL(_DROP).format(table=sql.Literal(table), name=sql.Identifier(table))
-    return len(connection.execute(statement, [keep]).fetchall())
+    border = connection.execute(_BORDER, [keep, table]).fetchone()
+    if border is None or border[0] is None:
+        return 0
+    return len(connection.execute("SELECT drop_chunks(%s, older_than => %s)", [table, border[0]]).fetchall())
 
 
 def _set_policy(connection: Connection, table: str, keep: timedelta) -> None:

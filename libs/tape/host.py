@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -35,6 +35,7 @@ from tape.ledger import LedgerWatch
 from tape.provision import TAPE
 from tape.publisher import Publisher
 from tape.reader import Reader
+from tape.wire import Wire
 
 E = TypeVar("E", bound=Event)
 
@@ -66,19 +67,19 @@ class Host:
     carry deterministic ids.
     """
 
-    def __init__(self, component: Component, nc: Client, observers: Observers) -> None:
+    def __init__(self, component: Component, wire: Wire, observers: Observers) -> None:
         self.component = component
         self.role = _declared(component)
-        self.publisher = Publisher(nc)
+        self.publisher = Publisher(wire)
         subjects = [subject_pattern(event_type) for event_type in component.consumes()]
-        self._nc = nc
+        self._nc = wire.nc
         self._observers = observers
         self._handlers = component.handlers()
         self._durable: tuple[type[Event], ...] = getattr(component, "durable", ())
-        self._ledger = LedgerWatch(nc, [subject_pattern(event_type) for event_type in self._durable])
+        self._ledger = LedgerWatch(wire.nc, [subject_pattern(event_type) for event_type in self._durable])
         self._watermark = NOTHING_SAID
         self._spans = time.time_ns()
-        self.reader = Reader(nc, component.name, subjects, start=1, handle=self.handle)
+        self.reader = Reader(wire, component.name, subjects, start=1, handle=self.handle)
         self._started = False
 
     @property
@@ -111,30 +112,35 @@ class Host:
             await self.publisher.flush()
         await self.publisher.stop()
 
-    async def handle(self, received: Recorded | Unreadable, headers: Headers) -> None:
-        """Let the component answer one message."""
-        position = received.position
-        live = position >= self._watermark.cause
+    def handle(self, received: Recorded | Unreadable, headers: Headers) -> Awaitable[None] | None:
+        """Let the component answer one message; None when there is nothing to wait for."""
+        if isinstance(received, Recorded) and isinstance(received.event, self._durable) and self._is_live(received):
+            return self._handle_when_durable(received, headers)
+        said = self._fold(received)
+        return self._answer(received.position, said, headers) if said and self._is_live(received) else None
+
+    def _is_live(self, received: Recorded | Unreadable) -> bool:
+        return received.position >= self._watermark.cause
+
+    async def _handle_when_durable(self, recorded: Recorded, headers: Headers) -> None:
+        await self._ledger.reached(recorded.position)
+        if said := self._fold(recorded):
+            await self._answer(recorded.position, said, headers)
+
+    def _fold(self, received: Recorded | Unreadable) -> Sequence[Event]:
+        """Give a message to the component; what goes wrong becomes a dead letter, and the component goes on."""
         if isinstance(received, Unreadable):
-            if live:
-                await self._answer(position, [_dead(self.component.name, received)], headers)
-            return
+            return (_dead(self.component.name, received),)
         event = received.event
-        if live and isinstance(event, self._durable):
-            await self._ledger.reached(position)
-        self.component.moment.position = position
+        self.component.moment.position = received.position
         try:
             outputs = self._handlers[type(event)](event)
-            if outputs is None:
-                return
-            said = list(outputs)
+            return () if outputs is None else list(outputs)
         except Exception:
-            logger.exception("%s could not handle position %s", self.component.name, position)
-            said = [_failed(self.component.name, received)]
-        if live and said:
-            await self._answer(position, said, headers)
+            logger.exception("%s could not handle position %s", self.component.name, received.position)
+            return (_failed(self.component.name, received),)
 
-    async def _answer(self, cause: int, said: list[Event], headers: Headers) -> None:
+    async def _answer(self, cause: int, said: Sequence[Event], headers: Headers) -> None:
         first = self._watermark.index + 1 if cause == self._watermark.cause else 0
         trace = headers.get(TRACE) or new_trace(time.time_ns(), cause)
         began = origin_ns(trace)

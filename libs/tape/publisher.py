@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from tape.headers import Headers
+from tape.wire import Wire
 
 WINDOW = 1024
 """How many messages may be on their way unacknowledged."""
@@ -37,10 +36,11 @@ class Publisher:
     server drops what it has already.
     """
 
-    def __init__(self, nc: Client, *, window: int = WINDOW) -> None:
-        self._nc = nc
+    def __init__(self, wire: Wire, *, window: int = WINDOW) -> None:
+        self._wire = wire
+        self._nc = wire.nc
         self._window = window
-        self._inbox = nc.new_inbox()
+        self._inbox = wire.nc.new_inbox()
         self._in_flight: dict[int, _Sent] = {}
         self._next = 0
         self._progress = asyncio.Event()
@@ -51,25 +51,23 @@ class Publisher:
         self.last_position = 0
 
     async def start(self) -> None:
-        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+        self._subscription = await self._wire.subscribe(f"{self._inbox}.*", self._on_ack)
         self._watch = asyncio.create_task(self._resend_overdue())
 
     async def publish(self, subject: str, payload: bytes, headers: Headers) -> None:
         """Send a message; waits only when the window is full or the server is away. Raises `PublishFailed`."""
         while (len(self._in_flight) >= self._window or not self._nc.is_connected) and self._failure is None:
-            self._progress.clear()
             await self._wait_for_progress()
         if self._failure is not None:
             raise self._failure
         number = self._next
         self._next += 1
         self._in_flight[number] = _Sent(subject, payload, headers, time.monotonic())
-        await self._nc.publish(subject, payload, f"{self._inbox}.{number}", headers)
+        await self._wire.publish(subject, f"{self._inbox}.{number}", headers, payload)
 
     async def flush(self) -> None:
-        """Wait until everything sent is on the tape."""
+        """Wait until everything sent is on the tape. Raises `PublishFailed`."""
         while self._in_flight and self._failure is None:
-            self._progress.clear()
             await self._wait_for_progress()
         if self._failure is not None:
             raise self._failure
@@ -77,22 +75,23 @@ class Publisher:
     async def stop(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        if self._subscription is not None and not self._nc.is_closed:
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            await self._wire.unsubscribe(self._subscription)
 
     async def _wait_for_progress(self) -> None:
+        self._progress.clear()
         try:
             async with asyncio.timeout(0.1):
                 await self._progress.wait()
         except TimeoutError:
             return
 
-    async def _on_ack(self, message: Msg) -> None:
-        number = int(message.subject.rpartition(".")[2])
+    def _on_ack(self, subject: str, _reply: str, payload: bytes, _headers: bytes | None) -> None:
+        number = int(subject.rpartition(".")[2])
         sent = self._in_flight.get(number)
         if sent is None:
             return
-        answer: dict[str, Any] = json.loads(message.data) if message.data else {"error": {"description": "no stream"}}
+        answer: dict[str, Any] = json.loads(payload) if payload else {"error": {"description": "no stream takes it"}}
         if error := answer.get("error"):
             text = f"the tape refused {sent.subject} ({sent.headers}): {error.get('description')}"
             self._failure = PublishFailed(text)
@@ -119,4 +118,4 @@ class Publisher:
                 reconnects = self._nc.stats["reconnects"]
                 last_sent = now
                 for number, sent in list(self._in_flight.items()):
-                    await self._nc.publish(sent.subject, sent.payload, f"{self._inbox}.{number}", sent.headers)
+                    await self._wire.publish(sent.subject, f"{self._inbox}.{number}", sent.headers, sent.payload)

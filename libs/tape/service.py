@@ -14,13 +14,13 @@ import uvicorn
 import uvloop
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.nats import NatsBroker
-from nats.aio.client import Client
 from prometheus_client import REGISTRY, make_asgi_app
 
 from tape.component import Component
 from tape.host import Host, HostState, Observers
 from tape.metrics import ProcessMetrics
 from tape.settings import ProcessSettings
+from tape.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Running(Protocol):
     @property
     def detail(self) -> str: ...
 
-    async def start(self, nc: Client) -> None: ...
+    async def start(self, wire: Wire) -> None: ...
 
     async def run(self) -> None:
         """Work until done or failed; a process whose work is done stays up and says so."""
@@ -80,8 +80,8 @@ class HostedComponent:
     def detail(self) -> str:
         return f"{self._host.publisher.acknowledged} said" if self._host else ""
 
-    async def start(self, nc: Client) -> None:
-        self._host = Host(self._component, nc, self._observers)
+    async def start(self, wire: Wire) -> None:
+        self._host = Host(self._component, wire, self._observers)
         await self._host.start()
 
     async def run(self) -> None:
@@ -157,8 +157,7 @@ class _Process:
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
-        nc = await self.broker.connect()
-        await self.running.start(nc)
+        await self.running.start(Wire(await self.broker.connect()))
         work = asyncio.create_task(self._work())
         pulse = asyncio.create_task(self._pulse())
         logger.info("%s is up", self.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from contracts.types import InstrumentId, instrument_id
 
@@ -31,10 +31,18 @@ class Instrument:
         return (exact / self.lot).to_integral_value(ROUND_DOWN) * self.lot
 
     def is_price(self, price: Decimal) -> bool:
-        return price % self.tick == 0
+        return _is_whole(price, self.tick)
 
     def is_quantity(self, quantity: Decimal) -> bool:
-        return quantity > 0 and quantity % self.lot == 0
+        return quantity > 0 and _is_whole(quantity, self.lot)
+
+
+def _is_whole(value: Decimal, unit: Decimal) -> bool:
+    """Say whether `value` is a multiple of `unit`; one so large that its digits cannot tell is not."""
+    try:
+        return value % unit == 0
+    except InvalidOperation:
+        return False
 
 
 Listing = Mapping[InstrumentId, Instrument]

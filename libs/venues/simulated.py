@@ -6,7 +6,8 @@ What is assumed:
 - A resting limit order fills when the other side of the quote reaches its price (up to the displayed size), or when a
   trade goes through its price (up to the traded size). A trade exactly at its price does not fill it: others queue
   before us.
-- A command takes effect `latency` after it was given, on event time.
+- Market prices are compared as they are booked: on the tick. A float just beside a limit is at the limit.
+- A command takes effect `latency` after it came, on the time of market events: its own may be of another clock.
 """
 
 from collections.abc import Iterator
@@ -54,12 +55,18 @@ class _Working:
 
 @dataclass(slots=True)
 class _Market:
-    """What is displayed for one instrument, what we took of it, and our orders there in time priority."""
+    """What is shown for one instrument, what we took of it, and our orders there in time priority."""
 
     instrument: Instrument
     quote: Quote | None = None
+    trade: Trade | None = None
     taken: dict[Side, Decimal] = field(default_factory=dict)
     orders: dict[str, _Working] = field(default_factory=dict)
+
+    def opposite(self, side: Side, quote: Quote) -> tuple[Decimal, float]:
+        """Price and displayed size that an order of `side` meets."""
+        price, size = (quote.ask, quote.ask_size) if side is Side.BUY else (quote.bid, quote.bid_size)
+        return self.instrument.price(price), size
 
 
 class _Report(TypedDict):
@@ -96,6 +103,8 @@ class SimulatedExchange:
     def on_trade(self, trade: Trade) -> Iterator[Event] | None:
         """Show a trade between others; None when it concerns no order of ours."""
         market = self._markets.get(trade.instrument)
+        if market is not None:
+            market.trade = trade
         if self._in_flight or (market is not None and market.orders):
             return self._match_trade(market, trade)
         return None
@@ -104,8 +113,12 @@ class SimulatedExchange:
         """Take a command: at once, or when event time has come `latency` further."""
         if self._latency_ns == 0:
             return self._execute(command, command)
-        self._in_flight.append((command.ts_init + self._latency_ns, command))
+        self._in_flight.append((self._event_time(command) + self._latency_ns, command))
         return None
+
+    def _event_time(self, command: Event) -> int:
+        shown = [event for market in self._markets.values() for event in (market.quote, market.trade)]
+        return max((event.ts_init for event in shown if event is not None), default=command.ts_init)
 
     def _land(self, now: Event) -> Iterator[Event]:
         while self._in_flight and self._in_flight[0][0] <= now.ts_init:
@@ -121,12 +134,12 @@ class SimulatedExchange:
         yield from self._land(trade)
         if market is None:
             return
-        traded = Decimal(repr(trade.size))
+        price, traded = market.instrument.price(trade.price), Decimal(repr(trade.size))
         for working in list(market.orders.values()):
             limit = working.terms.limit_price
             if limit is None or traded <= 0:
                 continue
-            through = trade.price < limit if working.terms.side is Side.BUY else trade.price > limit
+            through = price < limit if working.terms.side is Side.BUY else price > limit
             quantity = market.instrument.quantity(min(working.leaves, traded))
             if through and quantity > 0:
                 traded -= quantity
@@ -171,7 +184,7 @@ class SimulatedExchange:
     def _available(self, market: _Market, working: _Working, quote: Quote) -> Decimal:
         """How much of the order the displayed side would fill at a price it accepts."""
         side, limit = working.terms.side, working.terms.limit_price
-        price, size = (quote.ask, quote.ask_size) if side is Side.BUY else (quote.bid, quote.bid_size)
+        price, size = market.opposite(side, quote)
         if limit is not None and (price > limit if side is Side.BUY else price < limit):
             return Decimal(0)
         left = Decimal(repr(size)) - market.taken.get(side, Decimal(0))
@@ -188,7 +201,7 @@ class SimulatedExchange:
         if limit is not None and role is Liquidity.MAKER:
             yield self._fill(market, working, quantity, limit, Liquidity.MAKER, now or quote)
             return
-        price = market.instrument.price(quote.ask if side is Side.BUY else quote.bid)
+        price, _ = market.opposite(side, quote)
         yield self._fill(market, working, quantity, price, Liquidity.TAKER, now or quote)
 
     def _fill(

@@ -7,10 +7,10 @@ acknowledged: after any failure the archive asks the database where it was, and 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable
 from itertools import islice
 
 import psycopg
-from nats.aio.client import Client
 from prometheus_client import Counter, Histogram
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +24,7 @@ from tape.host import HostState
 from tape.reader import Reader
 from tape.service import serve_edge
 from tape.settings import load
+from tape.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +68,10 @@ class ArchiveEdge:
     def detail(self) -> str:
         return f"{len(self._waiting)} waiting to be written"
 
-    async def start(self, nc: Client) -> None:
+    async def start(self, wire: Wire) -> None:
         self._archive = await asyncio.to_thread(Archive, self._database_url)
         self.position = self._archive.position()
-        self._reader = Reader(nc, "archive", (">",), self.position + 1, self._gather)
+        self._reader = Reader(wire, "archive", (">",), self.position + 1, self._gather)
         await self._reader.start()
         self.state = HostState.LIVE
 
@@ -93,12 +94,15 @@ class ArchiveEdge:
         if self._archive is not None:
             self._archive.close()
 
-    async def _gather(self, received: Recorded | Unreadable, _headers: Headers) -> None:
+    def _gather(self, received: Recorded | Unreadable, _headers: Headers) -> Awaitable[None] | None:
+        self._waiting.append(received)
+        self._arrived.set()
+        return self._make_room() if len(self._waiting) >= 2 * self.settings.batch else None
+
+    async def _make_room(self) -> None:
         while len(self._waiting) >= 2 * self.settings.batch:
             self._taken.clear()
             await self._taken.wait()
-        self._waiting.append(received)
-        self._arrived.set()
 
     async def _write_for_ever(self) -> None:
         while not (self._stopping and not self._waiting):

@@ -12,15 +12,12 @@ from services.cli.errors import ExitCode, fail
 from services.cli.feed import Feed
 from services.cli.health import Health, Phase, ask_all
 from services.cli.output import PrefixedLog, last_lines
-from services.cli.replayed import print_summary
 from services.cli.settings import StackSettings
 from services.supervisor import control
 from services.supervisor.model import ProcessState, Stack
-from services.supervisor.rules import SETTLED
 from services.supervisor.state import ProcessReport
 from services.supervisor.supervise import OWN_LOG
 
-_WORTH_TELLING = SETTLED | {ProcessState.BACKING_OFF}
 _START_POLL_SECONDS = 0.1
 _POLL_SECONDS = 0.5
 _LOG_TAIL = 15
@@ -98,7 +95,7 @@ class Attendance:
     async def _until_healthy(self) -> None:
         reports: tuple[ProcessReport, ...] = ()
         furthest, progress = (0, 0), time.monotonic()
-        while not reports or any(report.state not in SETTLED for report in reports):
+        while not reports or not all(report.settled for report in reports):
             before, reports = reports, await self._starting_reports()
             self._show_changes(before, reports)
             reached = await self._reached(reports)
@@ -131,12 +128,13 @@ class Attendance:
         """One line per process that got somewhere; in the foreground the supervisor's log says it."""
         known = {report.name: report.state for report in before}
         for report in now if self._detach else ():
-            if report.state is not known.get(report.name) and report.state in _WORTH_TELLING:
+            worth_telling = report.settled or report.state is ProcessState.BACKING_OFF
+            if worth_telling and report.state is not known.get(report.name):
                 print(f"  {report.name:<{self._width}}  {report.state.value} {report.reason}".rstrip(), flush=True)
 
     async def _reached(self, reports: tuple[ProcessReport, ...]) -> tuple[int, int]:
         """How many are ready, and how far those are that still catch up: slow but moving is no failure."""
-        settled = sum(report.state in SETTLED for report in reports)
+        settled = sum(report.settled for report in reports)
         if time.monotonic() - self._began < _CATCHING_UP_AFTER_SECONDS:
             return settled, 0
         late = tuple(report for report in reports if report.state is ProcessState.STARTING)
@@ -145,7 +143,7 @@ class Attendance:
     def _stuck(self, reports: tuple[ProcessReport, ...]) -> StartFailed:
         waited = f"after {self._settings.start_timeout:g} s (HMM_START_TIMEOUT)"
         for report in reports:
-            if report.state not in SETTLED and report.state is not ProcessState.WAITING:
+            if not report.settled and report.state is not ProcessState.WAITING:
                 return StartFailed(f"{report.name} is still {report.state.value} {waited}", Path(report.log))
         return StartFailed(f"nothing moves {waited}", self._log(OWN_LOG))
 
@@ -193,6 +191,8 @@ class Attendance:
         raise SupervisorGone
 
     async def _until_replayed(self) -> None:
+        from services.cli.replayed import print_summary  # noqa: PLC0415 # slow, and the start shall not wait for it
+
         before: dict[str, int | None] = {}
         while True:
             reports = await self._reports()

@@ -1,9 +1,13 @@
 """How commands print: log lines with a coloured prefix, tables, numbers and times for people."""
 
+import json
 import os
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date, datetime
+from datetime import time as clock_time
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
@@ -61,6 +65,19 @@ def size(octets: int) -> str:
 
 def moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def plain(value: object) -> str:
+    """A value for JSON, exact and sortable: decimals in full, times in ISO 8601."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, datetime | date | clock_time) else str(value)
+
+
+def cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return json.dumps(value, default=plain) if isinstance(value, dict | list) else plain(value)
 
 
 def table(

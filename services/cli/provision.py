@@ -3,11 +3,10 @@
 import asyncio
 
 import psycopg
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from eventstore.migrate import MigrationRefused, migrate
-from services.cli.database import connect
+from services.cli import broker
+from services.cli.database import connect, reason
 from services.cli.errors import fail, not_running
 from services.cli.settings import StackSettings, current
 from tape.provision import Provisioned, ProvisionRefused, provision
@@ -30,15 +29,14 @@ def _migrate(database_url: str) -> list[str]:
     except MigrationRefused as refusal:
         fail(str(refusal))
     except psycopg.OperationalError as error:
-        not_running(f"no answer from the database: {str(error).splitlines()[-1].strip()}")
+        not_running(reason(error))
 
 
 async def _provision_tape(settings: StackSettings) -> list[Provisioned]:
-    client = Client()
     try:
-        await client.connect(settings.nats_url, connect_timeout=_CONNECT_SECONDS, allow_reconnect=False)
-    except (OSError, NatsError) as error:
-        not_running(f"no answer from {settings.nats_url}: {str(error) or type(error).__name__}")
+        client = await broker.connect(settings.nats_url, timeout_seconds=_CONNECT_SECONDS)
+    except broker.Unreachable as error:
+        not_running(str(error))
     try:
         return await provision(client, lambda: _last_known(settings.database_url))
     except ProvisionRefused as refusal:

@@ -11,8 +11,8 @@ async def print_summary(settings: StackSettings, feed: Health, seconds: float) -
     print(f"\nthe replay is finished and everything has caught up, {seconds:.1f} s after the start")
     for what, said in _lines(feed, found):
         print(f"  {what:<10} {said}")
-    for part, reason in found.notes.items():
-        print(f"  {part:<10} {reason}")
+    for line in found.grouped_notes:
+        print(f"  {line}")
     print("\nthe stack is left up: hmm status, hmm sql, hmm tape; stop it with: hmm down", flush=True)
 
 

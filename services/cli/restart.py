@@ -8,8 +8,7 @@ from services.cli.errors import fail, not_running
 from services.cli.settings import current
 from services.supervisor import control
 from services.supervisor.model import ProcessState
-from services.supervisor.rules import SETTLED
-from services.supervisor.state import Outcome
+from services.supervisor.state import ProcessReport
 
 _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -18,23 +17,22 @@ _POLL_SECONDS = 0.05
 def restart_process(name: str) -> None:
     run = current().run
     try:
-        outcome, reached = asyncio.run(_restart(run, name))
+        report = asyncio.run(_restart(run, name))
     except control.NotAnswering:
         not_running()
-    if outcome.error:
-        fail(outcome.error, "hmm status lists them")
-    if reached is None or reached not in SETTLED:
-        fail(f"{name} is {reached.value if reached else 'gone'}", f"see why: hmm logs {name}")
-    print(f"{name} is {reached.value}")
+    if not report.settled:
+        fail(f"{name} is {report.state.value}: {report.reason}", f"see why: hmm logs {name}")
+    print(f"{name} is {report.state.value}")
 
 
-async def _restart(run: Path, name: str) -> tuple[Outcome, ProcessState | None]:
+async def _restart(run: Path, name: str) -> ProcessReport:
+    """What has become of it, when that is clear."""
     outcome = await control.ask_restart(run, name)
     if outcome.error:
-        return outcome, None
+        fail(outcome.error, "hmm status lists them")
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        states = {report.name: report.state for report in (await control.ask_report(run)).processes}
-        if states[name] in SETTLED | {ProcessState.FAILED} or time.monotonic() > deadline:
-            return outcome, states[name]
+        (report,) = (report for report in (await control.ask_report(run)).processes if report.name == name)
+        if report.settled or report.state is ProcessState.FAILED or time.monotonic() > deadline:
+            return report
         await asyncio.sleep(_POLL_SECONDS)

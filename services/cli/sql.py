@@ -3,15 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 import psycopg
 
-from services.cli.database import connect
+from services.cli.database import connect, reason
 from services.cli.errors import fail, not_running
-from services.cli.output import table
+from services.cli.output import cell, plain, table
 from services.cli.settings import StackSettings, current
 
 _STATEMENT_SECONDS = 60
@@ -23,7 +21,8 @@ def run_query(query: str, *, as_json: bool) -> None:
     if as_json:
         _print_json(columns, rows)
         return
-    table("", columns, [[_cell(value) for value in row] for row in rows[:_SHOWN_ROWS]])
+    if columns:
+        table("", columns, [[cell(value) for value in row] for row in rows[:_SHOWN_ROWS]])
     shown = f", the first {_SHOWN_ROWS:,} shown (all: --json)" if len(rows) > _SHOWN_ROWS else ""
     print(f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}{shown}")
 
@@ -32,7 +31,7 @@ def _run(settings: StackSettings, query: str) -> tuple[list[str], list[tuple[Any
     try:
         connection = connect(settings.database_url, statement_seconds=_STATEMENT_SECONDS)
     except psycopg.Error as error:
-        not_running(f"no answer from {_without_password(settings.database_url)}: {str(error).splitlines()[-1].strip()}")
+        not_running(reason(error))
     with connection:
         try:
             # Prepared, because that takes a single statement: none can leave the read-only transaction.
@@ -48,6 +47,8 @@ def _explain(error: psycopg.Error, query: str) -> tuple[str, str]:
     said = error.diag.message_primary or str(error)
     if error.diag.sqlstate == "57014":
         said = f"it took longer than {_STATEMENT_SECONDS} s"
+    if "multiple commands" in said:
+        said = "one statement at a time"
     place = error.diag.statement_position
     near = query[int(place) - 1 :].split() if place else []
     return f"SQL: {said}{f', at {near[0]!r}' if near and near[0] not in said else ''}", error.diag.message_hint or ""
@@ -65,23 +66,5 @@ def _unique(columns: Iterable[str]) -> list[str]:
 
 def _print_json(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
     """A row a line: a long answer stays readable and can be cut."""
-    lines = (json.dumps(dict(zip(columns, row, strict=True)), default=_plain) for row in rows)
+    lines = (json.dumps(dict(zip(columns, row, strict=True)), default=plain) for row in rows)
     print("[" + ",\n ".join(lines) + "]")
-
-
-def _plain(value: object) -> str:
-    """Exact and sortable: decimals as they are stored, times in ISO 8601."""
-    return value.isoformat() if isinstance(value, datetime | date | time) else str(value)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=_plain)
-    return f"{value:f}" if isinstance(value, Decimal) else _plain(value)
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

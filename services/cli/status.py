@@ -9,7 +9,7 @@ import typer
 
 from services.cli.errors import ExitCode
 from services.cli.health import Health, ask_all
-from services.cli.output import moment, number, size, table
+from services.cli.output import cell, moment, number, plain, size, table
 from services.cli.settings import StackSettings, current
 from services.cli.survey import Survey, survey
 from services.supervisor import control
@@ -32,7 +32,7 @@ async def _status(settings: StackSettings, *, as_json: bool) -> bool:
     elsewhere = len(settings.left_out) == 2  # with servers that are not ours there is something to see even then
     found = await survey(settings.nats_url, settings.database_url) if report or elsewhere else Survey()
     if as_json:
-        print(json.dumps(_as_json(report, health, found, note), default=str, indent=2))
+        print(json.dumps(_as_json(report, health, found, note), default=plain, indent=2))
     else:
         _print(report, health, found, note)
     return report is not None
@@ -103,8 +103,8 @@ def _print(report: StackReport | None, health: dict[str, Health], found: Survey,
         table("orders", tuple(found.orders), [tuple(number(count) for count in found.orders.values())])
     _print_rows("positions", found.positions)
     _print_rows("equity", found.equity)
-    for part, reason in found.notes.items():
-        print(f"{part}: {reason}")
+    for line in found.grouped_notes:
+        print(line)
 
 
 def _print_processes(report: StackReport, health: dict[str, Health]) -> None:
@@ -134,5 +134,5 @@ def _print_store(found: Survey) -> None:
 
 def _print_rows(title: str, rows: list[Json]) -> None:
     if rows:
-        cells = [tuple("-" if value is None else str(value) for value in row.values()) for row in rows]
+        cells = [tuple(cell(value) for value in row.values()) for row in rows]
         table(title, tuple(rows[0]), cells)

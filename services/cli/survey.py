@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 from psycopg import errors
 from psycopg.rows import dict_row
 
-from services.cli.database import connect
+from services.cli import broker
+from services.cli.database import connect, reason
 
 STREAMS = ("TAPE", "LEDGER")
 TABLES = ("events", "quotes", "trades", "bars", "orders", "fills", "positions", "equity", "unreadable")
@@ -50,6 +50,12 @@ class Survey:
     equity: list[Row] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def grouped_notes(self) -> list[str]:
+        """One line per reason: several parts may be missing for the same one."""
+        reasons = dict.fromkeys(self.notes.values())
+        return [f"{', '.join(part for part, why in self.notes.items() if why == said)}: {said}" for said in reasons]
+
 
 async def survey(nats_url: str, database_url: str) -> Survey:
     found = Survey()
@@ -59,13 +65,10 @@ async def survey(nats_url: str, database_url: str) -> Survey:
 
 
 async def _look_at_tape(nats_url: str, found: Survey) -> None:
-    client = Client()
     try:
-        await client.connect(
-            nats_url, connect_timeout=_CONNECT_SECONDS, allow_reconnect=False, error_cb=_quietly, name="hmm-status"
-        )
-    except (OSError, NatsError) as error:
-        found.notes["tape"] = f"no answer from {nats_url}: {_reason(error)}"
+        client = await broker.connect(nats_url)
+    except broker.Unreachable as error:
+        found.notes["tape"] = str(error)
         return
     try:
         for stream in STREAMS:
@@ -75,25 +78,16 @@ async def _look_at_tape(nats_url: str, found: Survey) -> None:
             except NotFoundError:
                 found.notes["tape"] = f"there is no stream {stream} yet; hmm provision makes it"
     except (OSError, NatsError) as error:
-        found.notes["tape"] = f"no answer from JetStream: {_reason(error)}"
+        found.notes["tape"] = f"no answer from JetStream: {str(error) or type(error).__name__}"
     finally:
         await client.close()
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-async def _quietly(error: Exception) -> None:
-    """What goes wrong is told once, by the call that fails."""
 
 
 def _look_at_store(database_url: str, found: Survey) -> None:
     try:
         connection = connect(database_url, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS)
     except psycopg.Error as error:
-        reason = f"no answer from the database: {str(error).splitlines()[-1].strip()}"
-        found.notes |= dict.fromkeys(("store", "orders", "positions", "equity"), reason)
+        found.notes |= dict.fromkeys(("store", "orders", "positions", "equity"), reason(error))
         return
     with connection:
         _note_failure(found, "store", lambda: _count_store(connection, found))
@@ -123,7 +117,7 @@ def _count_store(connection: psycopg.Connection[Any], found: Survey) -> None:
 
 def _count(connection: psycopg.Connection[Any], table: str) -> int:
     """Exact up to a limit: a status shall not read a month of quotes."""
-    limited = f"SELECT count(*) AS rows FROM (SELECT 1 FROM {table} LIMIT {COUNTED_ROWS + 1}) AS some"
+    limited = f"SELECT count(*) AS rows FROM (SELECT 1 FROM {table} LIMIT {COUNTED_ROWS + 1}) AS limited"
     return int(_rows(connection, limited)[0]["rows"])
 
 

@@ -3,8 +3,6 @@
 import asyncio
 import time
 
-from nats.aio.client import Client
-
 from contracts.clock import ClockTick
 from contracts.codec import encode
 from services.clock.rules import SECOND, MarketClock
@@ -14,6 +12,7 @@ from tape.host import HostState
 from tape.publisher import Publisher
 from tape.service import serve, serve_edge
 from tape.settings import load
+from tape.wire import Wire
 
 
 class WallClock:
@@ -34,8 +33,8 @@ class WallClock:
     def detail(self) -> str:
         return f"{self.handled} seconds"
 
-    async def start(self, nc: Client) -> None:
-        self._publisher = Publisher(nc)
+    async def start(self, wire: Wire) -> None:
+        self._publisher = Publisher(wire)
         await self._publisher.start()
         self.state = HostState.LIVE
 

@@ -25,6 +25,7 @@ from tape.provision import TAPE
 from tape.publisher import Publisher
 from tape.service import serve_edge
 from tape.settings import load
+from tape.wire import Wire
 from venues.instruments import BINANCE_SPOT
 
 logger = logging.getLogger(__name__)
@@ -58,9 +59,9 @@ class Feed:
             SILENCE.labels(instrument).set(now - heard)
         return str(self._report) if self.settings.source != "sim" else f"{self.handled} simulated events"
 
-    async def start(self, nc: Client) -> None:
-        self._nc = nc
-        self._publisher = Publisher(nc)
+    async def start(self, wire: Wire) -> None:
+        self._nc = wire.nc
+        self._publisher = Publisher(wire)
         await self._publisher.start()
         self.state = HostState.LIVE
 

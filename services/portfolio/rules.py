@@ -11,7 +11,7 @@ from contracts.control import Alert
 from contracts.event import Event
 from contracts.market import Quote
 from contracts.orders import OrderFilled
-from contracts.types import InstrumentId, Severity, venue_of
+from contracts.types import MAX_TEXT, InstrumentId, Severity, venue_of
 from services.portfolio.ledger import AccountKind, Ledger, move
 from services.portfolio.position import Position
 from services.portfolio.settings import PortfolioSettings
@@ -153,6 +153,6 @@ class Portfolio(Component):
             component=self.name,
             severity=Severity.CRITICAL,
             code="unbookable_fill",
-            message=f"{fill.client_order_id}, trade {fill.trade_id}, is in {fill.currency}; the books are in "
-            f"{self.settings.currency}: not booked",
+            message=f"a fill of {fill.client_order_id} is in {fill.currency}, the books are in "
+            f"{self.settings.currency}: not booked; trade {fill.trade_id}"[:MAX_TEXT],
         )

@@ -26,7 +26,7 @@ from contracts.orders import (
     RiskApproved,
 )
 from contracts.ownership import ORDER_EVENTS, VENUE_COMMANDS
-from contracts.types import InstrumentId, OrderStatus, Severity, TradingState
+from contracts.types import MAX_TEXT, InstrumentId, OrderStatus, Severity, TradingState
 from contracts.venue import (
     CancelOrder,
     SubmitOrder,
@@ -80,6 +80,7 @@ class Router(Component):
     def __init__(self, settings: RouterSettings) -> None:
         super().__init__("router")
         self.settings = settings
+        self.state = TradingState.ACTIVE
         self.orders: dict[str, Order] = {}
         self._closed: dict[str, None] = {}
 
@@ -88,16 +89,20 @@ class Router(Component):
         terms = approval.order
         order = Order(terms)
         if terms.client_order_id in self.orders:
-            yield OrderDenied(**order.at(approval), reason="this client_order_id was used before")
+            yield self._alert(approval, "duplicate_order", f"order {terms.client_order_id} was approved before")
             return
         self.orders[terms.client_order_id] = order
         yield OrderInitialized(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
+        if self.state is TradingState.HALTED:
+            yield from self._step(order, OrderDenied(**order.at(approval), reason="trading was halted meanwhile"))
+            return
         yield from self._step(order, OrderSubmitted(**order.at(approval)))
         yield SubmitOrder(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
 
     @on(TradingStateSet)
     def on_control(self, control: TradingStateSet) -> Iterator[Event]:
-        """A halt takes every open order from the venue."""
+        """A halt takes every open order from the venue, and what risk approved just before it stays here."""
+        self.state = control.state
         if control.state is not TradingState.HALTED:
             return
         for order in list(self.orders.values()):
@@ -126,9 +131,10 @@ class Router(Component):
             return
         terms = order.terms
         cumulative = order.filled + report.quantity
-        if cumulative > terms.quantity or report.side is not terms.side:
-            text = f"{report.side.value} {report.quantity} at {report.price}, trade {report.trade_id}"
-            yield self._alert(report, "impossible_fill", f"{order.filled} of {terms.quantity} are filled; now {text}")
+        if cumulative > terms.quantity or report.side is not terms.side or report.instrument != terms.instrument:
+            been = f"{order.filled} of {terms.quantity} {terms.instrument} of {terms.client_order_id} are filled"
+            text = f"{report.side.value} {report.quantity} {report.instrument} at {report.price}"
+            yield self._alert(report, "impossible_fill", f"{been}; now {text}, trade {report.trade_id}")
             return
         fill = OrderFilled(
             **order.at(report),
@@ -170,7 +176,7 @@ class Router(Component):
             component=self.name,
             severity=Severity.WARNING,
             code=code,
-            message=message,
+            message=message[:MAX_TEXT],
         )
 
     def _remember_closed(self, client_order_id: str) -> None:

@@ -178,6 +178,12 @@ class Stack(Strict):
     def graph(self) -> dict[str, set[str]]:
         return {name: set(spec.depends_on) for name, spec in self.processes.items()}
 
+    @property
+    def one_shots(self) -> frozenset[str]:
+        """The processes that are there to end, because others wait for it."""
+        needs = [need for spec in self.processes.values() for need in spec.depends_on.items()]
+        return frozenset(name for name, how in needs if how.condition is Condition.COMPLETED)
+
     def without(self, left_out: frozenset[str]) -> "Stack":
         """The same stack when somebody else runs `left_out`: nobody waits for those."""
         kept = {name: spec for name, spec in self.processes.items() if name not in left_out}

@@ -23,9 +23,6 @@ _MEETS = {
     Condition.COMPLETED: frozenset({ProcessState.COMPLETED}),
 }
 
-SETTLED = frozenset({ProcessState.RUNNING, ProcessState.HEALTHY, ProcessState.COMPLETED})
-"""The states in which a process has reached what it was started for."""
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -68,6 +65,11 @@ Verdict = Again | Finished | GiveUp
 
 def meets(condition: Condition, state: ProcessState) -> bool:
     return state in _MEETS[condition]
+
+
+def is_settled(state: ProcessState, *, one_shot: bool) -> bool:
+    """Whether a process has reached what it was started for."""
+    return state in {ProcessState.HEALTHY, ProcessState.COMPLETED} or (state is ProcessState.RUNNING and not one_shot)
 
 
 def unmet(spec: ProcessSpec, states: dict[str, ProcessState]) -> list[str]:

@@ -45,6 +45,7 @@ class ProcessReport(Wire):
     name: str
     pid: int | None
     state: ProcessState
+    settled: bool  # it has reached what it was started for
     reason: str
     restarts: int
     since: float

@@ -47,6 +47,7 @@ class Supervisor:
         self._environment = environment
         self._logs = logs
         self._processes = {name: Tended(name, stack.processes[name]) for name in rules.start_order(stack)}
+        self._one_shots = stack.one_shots
         self._changed = asyncio.Event()
         self._stopping = False
         self.stopped = asyncio.Event()
@@ -215,6 +216,7 @@ class Supervisor:
             name=tended.name,
             pid=tended.child.pid if tended.child else None,
             state=tended.state,
+            settled=rules.is_settled(tended.state, one_shot=tended.name in self._one_shots),
             reason=tended.reason,
             restarts=tended.restarts,
             since=tended.started,

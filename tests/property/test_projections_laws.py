@@ -1,0 +1,112 @@
+"""Laws of the folds, whatever the events."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.books import EquityMarked
+from contracts.event import Event
+from contracts.orders import OrderEvent, OrderFilled, OrderInitialized
+from contracts.ownership import ORDER_EVENTS
+from contracts.recorded import Recorded
+from eventstore.projections import PROJECTIONS
+from eventstore.projections.fills import Fills
+from eventstore.projections.orders import ENDED, OrderRow, Orders
+from eventstore.projections.positions import PositionRow, Positions
+from eventstore.projections.projection import EXACT, Key, Ledger
+from tests.property.event_strategies import equity_marks, of_type, position_changes, tapes
+
+ORDER_IDS = st.sampled_from(["trend-1-0", "trend-1-1"])
+
+
+def order_event(event_type: type[Event]) -> st.SearchStrategy[Event]:
+    """Any order event of a few orders, in any sequence: also those that no sane router would write."""
+
+    def rename(event: Event, client_order_id: str) -> Event:
+        if isinstance(event, OrderInitialized):
+            return replace(event, order=replace(event.order, client_order_id=client_order_id))
+        assert isinstance(event, OrderEvent)
+        return replace(event, client_order_id=client_order_id)
+
+    return st.builds(rename, of_type(event_type), ORDER_IDS)
+
+
+ORDER_LIVES = tapes(st.one_of([order_event(event_type) for event_type in ORDER_EVENTS]))
+BOOKS = tapes(st.one_of(position_changes(), equity_marks()))
+Tapes = st.SearchStrategy[list[Recorded]]
+LEDGERS = [(Orders(), ORDER_LIVES), (Positions(), BOOKS)]
+
+
+@pytest.mark.parametrize(("ledger", "lives"), LEDGERS)
+@given(data=st.data())
+def test_folding_in_two_batches_is_folding_in_one(ledger: Ledger[Any], lives: Tapes, data: st.DataObject) -> None:
+    tape = data.draw(lives)
+    cut = data.draw(st.integers(0, len(tape)))
+    assert ledger.fold_all(ledger.fold_all({}, tape[:cut]), tape[cut:]) == ledger.fold_all({}, tape)
+
+
+@pytest.mark.parametrize(("ledger", "lives"), LEDGERS)
+@given(data=st.data())
+def test_an_event_changes_only_the_rows_it_names(ledger: Ledger[Any], lives: Tapes, data: st.DataObject) -> None:
+    rows: dict[Any, Any] = {}
+    for recorded in data.draw(lives):
+        changed = ledger.fold(rows, recorded)
+        assert set(changed) <= set(ledger.keys(recorded.event))
+        rows = {**rows, **changed}
+
+
+@given(tape=ORDER_LIVES)
+def test_an_ended_order_can_only_be_filled(tape: list[Recorded]) -> None:
+    orders = Orders()
+    rows: dict[Key, OrderRow] = {}
+    for recorded in tape:
+        after = orders.fold_all(rows, [recorded])
+        for key, row in rows.items():
+            if row.status in ENDED and after[key].status is not row.status:
+                assert isinstance(recorded.event, OrderFilled)
+                assert recorded.event.leaves == 0
+        rows = after
+
+
+@given(tape=ORDER_LIVES)
+def test_what_is_filled_of_an_order_is_the_sum_of_its_fills(tape: list[Recorded]) -> None:
+    fills = [Fills().row_of(recorded) for recorded in tape if isinstance(recorded.event, OrderFilled)]
+    for order in Orders().fold_all({}, tape).values():
+        own = [fill for fill in fills if fill.client_order_id == order.client_order_id]
+        assert order.filled_quantity == total(own, lambda fill: fill.quantity)
+        assert order.filled_value == total(own, lambda fill: EXACT.multiply(fill.price, fill.quantity))
+
+
+@given(tape=BOOKS)
+def test_positions_at_their_marks_and_cash_are_the_equity(tape: list[Recorded]) -> None:
+    positions = Positions()
+    rows: dict[Key, PositionRow] = {}
+    for recorded in tape:
+        rows = positions.fold_all(rows, [recorded])
+        if isinstance(marked := recorded.event, EquityMarked):
+            held = {f"{row.venue}.{row.symbol}" for row in rows.values() if row.strategy == marked.strategy}
+            if held == {position.instrument for position in marked.positions}:
+                own = [row for row in rows.values() if row.strategy == marked.strategy]
+                assert total(own, lambda row: row.quantity * row.mark) + marked.cash == marked.equity
+
+
+@given(data=st.data())
+def test_every_projection_takes_every_event_it_handles(data: st.DataObject) -> None:
+    for projection in PROJECTIONS.values():
+        recorded = Recorded(1, None, "m", 0, data.draw(st.one_of(list(map(of_type, projection.handles)))))
+        if isinstance(projection, Ledger):
+            assert set(projection.fold({}, recorded)) == set(projection.keys(recorded.event))
+        else:
+            assert projection.row_of(recorded).position == 1
+
+
+def total(rows: list[Any], amount: Callable[[Any], Decimal]) -> Decimal:
+    summed = Decimal(0)
+    for row in rows:
+        summed = EXACT.add(summed, amount(row))
+    return summed
