@@ -44,10 +44,12 @@ make_environment() {
   fi
   say "installing $(grep -c == requirements.lock) Python packages into .venv"
   rm -f "$stamp"
-  "${uv[@]}" pip sync -q --python .venv --require-hashes requirements.lock ||
+  # Compiled now, or each of a dozen processes compiles it anew at every start where Python may not write bytecode.
+  "${uv[@]}" pip sync -q --python .venv --compile-bytecode --require-hashes requirements.lock ||
     fail "the packages of requirements.lock could not be installed (see above); if .venv is damaged, delete it"
   "${uv[@]}" pip install -q --python .venv --offline --no-deps --no-build-isolation --editable . ||
     fail "the project itself could not be installed into .venv (see above)"
+  .venv/bin/python -m compileall -q libs services
   fingerprint >"$stamp"
 }
 

@@ -1,10 +1,13 @@
 """How events are written on the wire and read back: strict JSON, checked field by field on both ways."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from contracts import books, clock, control, market, orders, venue
 from contracts.event import EVENT_TYPES, Event
@@ -16,6 +19,11 @@ Upcaster = Callable[[Document], Document]
 
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 """For each (type, version) that is no longer written: how its document becomes one of the next version."""
+
+
+_VERSION = re.compile("[1-9][0-9]{0,5}")
+_UNLIFTABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What an upcaster may raise on a document that never was one of its version."""
 
 
 class Undecodable(ValueError):
@@ -45,7 +53,8 @@ class Codec:
         writer = self._writers.get(type(event))
         if writer is None:
             adapter = self.adapter(type(event))
-            writer = self._writers[type(event)] = (adapter.serializer.to_json, adapter.validator.validate_json)
+            to_json = partial(adapter.serializer.to_json, warnings="none")
+            writer = self._writers[type(event)] = (to_json, adapter.validator.validate_json)
         write, read = writer
         payload = write(event)
         try:
@@ -58,11 +67,8 @@ class Codec:
 
     def decode(self, header: str, subject: str, payload: bytes) -> Event:
         """Read the event that was written to `subject` with the type header `header`; raises `Undecodable`."""
-        read = self._readers.get(header)
-        if read is None:
-            read = self._readers[header] = self._reader(header)
         try:
-            event = read(payload)
+            event = self.reader(header)(payload)
         except ValidationError as error:
             raise Undecodable(_explain(header, error)) from None
         expected = type(event).subject_of(event)
@@ -71,6 +77,16 @@ class Codec:
         if problem := event.contradiction():
             raise Undecodable(f"{header}.{problem}")
         return event
+
+    def reader(self, header: str) -> Callable[[bytes], Event]:
+        """Give what reads payloads with the type header `header` that were decoded before, when they were kept.
+
+        It checks the fields but not what they say together; what it raises is a `ValueError`.
+        """
+        read = self._readers.get(header)
+        if read is None:
+            read = self._readers[header] = self._reader(header)
+        return read
 
     def adapter(self, event_type: type[Event]) -> TypeAdapter[Event]:
         """Give pydantic's view of a type; built on first use, since a process needs only a few of them."""
@@ -82,7 +98,7 @@ class Codec:
     def _reader(self, header: str) -> Callable[[bytes], Event]:
         name, _, number = header.rpartition(".v")
         event_type = self._types.get(name)
-        if event_type is None or not number.isdecimal():
+        if event_type is None or not _VERSION.fullmatch(number):
             raise Undecodable(f"Hmm-Type: {header!r} is no event type that this code knows")
         version = int(number)
         if version > event_type.version:
@@ -90,15 +106,19 @@ class Codec:
         read: Callable[[bytes], Event] = self.adapter(event_type).validator.validate_json
         if version == event_type.version:
             return read
-        lifts = [self._upcasters[name, old] for old in range(version, event_type.version)]
+        lifts = [self._upcasters.get((name, old)) for old in range(version, event_type.version)]
+        if None in lifts:
+            raise Undecodable(
+                f"Hmm-Type: {header!r} cannot be lifted to {type_header(event_type)}: an upcaster is missing"
+            )
 
         def read_older(payload: bytes) -> Event:
             try:
-                document = json.loads(payload)
-            except ValueError as error:
-                raise Undecodable(f"{header}: not JSON ({error})") from None
-            for lift in lifts:
-                document = lift(document)
+                document = from_json(payload)
+                for lift in filter(None, lifts):
+                    document = lift(document)
+            except _UNLIFTABLE as error:
+                raise Undecodable(f"{header}: cannot be lifted ({type(error).__name__}: {error})") from None
             return read(json.dumps(document).encode())
 
         return read_older

@@ -24,7 +24,16 @@ def _inlined(node: Json, root: Schema) -> Json:
     if isinstance(reference, str):
         target = root["$defs"][reference.rpartition("/")[2]]
         return _inlined({**target, **{key: value for key, value in node.items() if key != "$ref"}}, root)
-    return {key: _inlined(value, root) for key, value in node.items() if key != "$defs" and key not in _DECORATION}
+    return {
+        key: _fields(value, root) if key == "properties" and isinstance(value, dict) else _inlined(value, root)
+        for key, value in node.items()
+        if key != "$defs" and key not in _DECORATION
+    }
+
+
+def _fields(properties: dict[str, Json], root: Schema) -> dict[str, Json]:
+    """Inline the fields of a record, whatever their names: one may well be called `title`."""
+    return {name: _inlined(schema, root) for name, schema in properties.items()}
 
 
 def _compare(old: Json, new: Json, place: str) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """The vocabulary that events are made of: identifiers, units and closed sets of outcomes."""
 
-from decimal import Decimal, InvalidOperation
+import decimal
+from decimal import Decimal
 from enum import Enum
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 _TOKEN = r"[A-Za-z0-9_-]+"
 
@@ -15,31 +17,46 @@ Instrument = Annotated[InstrumentId, Field(pattern=rf"^{_TOKEN}\.{_TOKEN}$", max
 Name = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=32)]
 ClientOrderId = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=36)]
 MAX_TEXT = 2000
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 
-Nanos = Annotated[int, Field(ge=0)]
+_MOST = 2**63 - 1
+Nanos = Annotated[int, Field(ge=0, le=_MOST)]
 """Nanoseconds UTC since the epoch."""
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
 Price = Annotated[float, Field(gt=0)]
 Size = Annotated[float, Field(ge=0)]
 
+MONEY_DIGITS = 60
+"""Sums and products of money are exact up to this many digits, in every process that speaks of events."""
 
-def _decimal_from_text(value: object) -> Decimal:
-    if isinstance(value, Decimal):
-        return value
-    if not isinstance(value, str):
-        raise ValueError('money is written as a string, for instance "0.010"')
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        raise ValueError("not a decimal number") from None
+decimal.DefaultContext.prec = MONEY_DIGITS
+decimal.getcontext().prec = MONEY_DIGITS
 
 
-Money = Annotated[Decimal, BeforeValidator(_decimal_from_text), WithJsonSchema({"type": "string", "format": "decimal"})]
+class _MoneySchema:
+    """Money on the wire: a string, so that no reader makes a float of it on the way."""
+
+    def __init__(self, *, positive: bool) -> None:
+        self.positive = positive
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?$")
+        number = core_schema.decimal_schema(gt=Decimal(0) if self.positive else None, strict=False)
+        return core_schema.json_or_python_schema(
+            json_schema=core_schema.chain_schema([text, number]),
+            python_schema=core_schema.chain_schema([core_schema.is_instance_schema(Decimal), number]),
+            serialization=core_schema.to_string_ser_schema(when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "positive-decimal" if self.positive else "decimal"}
+
+
+Money = Annotated[Decimal, _MoneySchema(positive=False)]
 """An exact amount that is booked: a string on the wire, NUMERIC in the database."""
 
-PositiveMoney = Annotated[Money, Field(gt=0), WithJsonSchema({"type": "string", "format": "positive-decimal"})]
+PositiveMoney = Annotated[Decimal, _MoneySchema(positive=True)]
 
 
 def instrument_id(venue: str, symbol: str) -> InstrumentId:

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import psycopg
 from psycopg import Connection, errors
@@ -14,10 +13,11 @@ from eventstore.projections import PROJECTIONS
 from eventstore.projections.fresh import Comparison, Difference, FreshTable
 from eventstore.projections.projection import AnyProjection
 from eventstore.projections.writer import ProjectionWriter
-from eventstore.reader import last_position_of, read
+from eventstore.ahead import garbage_looked_for_rarely, read_ahead
+from eventstore.reader import last_position_of, read_again
 
 SCHEMA = "hmm_rebuild"
-BATCH = 10_000
+BATCH = 5_000
 """Events folded at a time: the memory a rebuild takes, whatever the length of the tape."""
 
 CLOSE = 20_000
@@ -64,6 +64,7 @@ def rebuild(
     with (
         psycopg.connect(database_url, autocommit=True, application_name="hmm-rebuild") as connection,
         psycopg.connect(database_url, autocommit=True, application_name="hmm-rebuild-read") as source,
+        garbage_looked_for_rarely(),
     ):
         _lock_out_others(connection)
         return _Rebuild(chosen, connection, source, progress).run()
@@ -135,15 +136,16 @@ class _Rebuild:
             if last_position_of(self._source) - target <= CLOSE:
                 break
         for table in self._tables:
-            table.analyze(self._connection)
+            table.complete(self._connection)
 
     def _fold(self, target: int) -> None:
-        events = read(self._source, self._position + 1, target, self._writer.handles)
-        while batch := list(islice(events, BATCH)):
-            with self._connection.transaction(), self._connection.cursor() as cursor:
-                self._events.update(self._writer.write(cursor, batch))
-            self._position = batch[-1].position
-            self._progress(self._position, target)
+        batches = read_again(self._source, self._position + 1, target, self._writer.handles, BATCH)
+        with read_ahead(batches) as ready:
+            for batch in ready:
+                with self._connection.transaction(), self._connection.cursor() as cursor:
+                    self._events.update(self._writer.write(cursor, batch))
+                self._position = batch[-1].position
+                self._progress(self._position, target)
         self._position = target
         self._progress(target, target)
 

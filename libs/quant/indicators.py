@@ -58,7 +58,7 @@ class Rsi:
     def value(self) -> float:
         """50 when nothing has moved yet."""
         moved = self._rises.value + self._falls.value
-        return 100 * self._rises.value / moved if moved else 50.0
+        return 100 * (self._rises.value / moved) if moved else 50.0
 
     def update(self, close: float) -> float:
         if self._last is not None:

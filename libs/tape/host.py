@@ -1,10 +1,9 @@
 """Run a component on the live tape: catch up silently, go on exactly where it stopped, then live."""
 
-import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -16,11 +15,13 @@ from contracts.control import DeadLetter
 from contracts.event import Event, subject_pattern
 from contracts.ownership import ROLES, Role
 from contracts.recorded import Recorded, Unreadable
+from contracts.types import MAX_TEXT
 from tape.component import Component
 from tape.headers import (
     MSG_ID,
     NOTHING_SAID,
     TRACE,
+    TS,
     TYPE,
     Headers,
     Watermark,
@@ -45,6 +46,10 @@ Observer = Callable[[Event, float | None], None]
 """Hears each event that a component says live, and how long ago (ms) the outside fact behind it came onto the tape."""
 
 Observers = Mapping[type[Event], Observer]
+
+
+LATEST = 2**63 - 1
+"""The last nanosecond that an event can tell."""
 
 
 class HostState(Enum):
@@ -117,7 +122,12 @@ class Host:
         if isinstance(received, Recorded) and isinstance(received.event, self._durable) and self._is_live(received):
             return self._handle_when_durable(received, headers)
         said = self._fold(received)
-        return self._answer(received.position, said, headers) if said and self._is_live(received) else None
+        if not said or not self._is_live(received):
+            return None
+        if len(said) > self.publisher.room:
+            return self._answer_in_time(received.position, said, headers)
+        self._answer(received.position, said, headers)
+        return None
 
     def _is_live(self, received: Recorded | Unreadable) -> bool:
         return received.position >= self._watermark.cause
@@ -125,7 +135,7 @@ class Host:
     async def _handle_when_durable(self, recorded: Recorded, headers: Headers) -> None:
         await self._ledger.reached(recorded.position)
         if said := self._fold(recorded):
-            await self._answer(recorded.position, said, headers)
+            await self._answer_in_time(recorded.position, said, headers)
 
     def _fold(self, received: Recorded | Unreadable) -> Sequence[Event]:
         """Give a message to the component; what goes wrong becomes a dead letter, and the component goes on."""
@@ -140,30 +150,57 @@ class Host:
             logger.exception("%s could not handle position %s", self.component.name, received.position)
             return (_failed(self.component.name, received),)
 
-    async def _answer(self, cause: int, said: Sequence[Event], headers: Headers) -> None:
+    async def _answer_in_time(self, cause: int, said: Sequence[Event], headers: Headers) -> None:
+        """Answer with as much waiting for room as it takes."""
+        for subject, payload, sent in self._messages(cause, said, headers):
+            await self.publisher.publish(subject, payload, sent)
+
+    def _answer(self, cause: int, said: Sequence[Event], headers: Headers) -> None:
+        """Answer at once: there is room for all of it."""
+        for subject, payload, sent in self._messages(cause, said, headers):
+            self.publisher.send(subject, payload, sent)
+
+    def _messages(self, cause: int, said: Sequence[Event], headers: Headers) -> Iterator[tuple[str, bytes, Headers]]:
+        """Give what is still to be said of the answer to `cause`, each as it goes onto the tape."""
         first = self._watermark.index + 1 if cause == self._watermark.cause else 0
         trace = headers.get(TRACE) or new_trace(time.time_ns(), cause)
         began = origin_ns(trace)
         for index in range(first, len(said)):
-            event = said[index]
+            event, payload = self._encoded(said[index], cause)
             now = time.time_ns()
             self._spans += 1
             msg_id = output_id(self.component.name, cause, index)
-            sent = write_headers(event, msg_id, cause, now, same_trace(trace, self._spans))
-            await self.publisher.publish(type(event).subject_of(event), encode(event), sent)
+            yield (
+                type(event).subject_of(event),
+                payload,
+                write_headers(event, msg_id, cause, now, same_trace(trace, self._spans)),
+            )
             observer = self._observers.get(type(event))
             if observer is not None:
                 observer(event, None if began is None else (now - began) / 1e6)
 
+    def _encoded(self, event: Event, cause: int) -> tuple[Event, bytes]:
+        """Write what the component said; where no reader would take it, a dead letter stands in its place."""
+        try:
+            return event, encode(event)
+        except Undecodable as error:
+            logger.error("%s answers position %s with what is no event: %s", self.component.name, cause, error)  # noqa: TRY400
+            dead = _unsayable(self.component.name, cause, event, error)
+            return dead, encode(dead)
+
 
 async def last_said(nc: Client, role: Role) -> Watermark:
-    """Find the last message on the subjects that `role` owns, and read from its id how far the role had got."""
+    """Find the last message on the subjects that `role` owns, and read from its id how far the role had got.
+
+    An edge that spoke in that role before (the wall clock, then a replay's clock) has its own kind of id: whoever takes
+    over answers only what comes after.
+    """
     last_position, found = 0, NOTHING_SAID
     for subject in role.write_subjects():
         position, headers = await last_message(nc, subject)
-        watermark = watermark_of(headers.get(MSG_ID, ""))
-        if position > last_position and watermark is not None:
-            last_position, found = position, watermark
+        if position > last_position:
+            last_position = position
+            found = watermark_of(headers.get(MSG_ID, "")) or Watermark(position, -1)
     return found
 
 
@@ -199,24 +236,34 @@ def _declared(component: Component) -> Role:
 
 
 def _dead(name: str, unreadable: Unreadable) -> DeadLetter:
-    now = int(unreadable.headers.get("Hmm-Ts", "0") or 0) if unreadable.headers.get("Hmm-Ts", "").isdecimal() else 0
-    return DeadLetter(
-        ts_event=now,
-        ts_init=now,
-        component=name,
-        source=f"position {unreadable.position}, {unreadable.subject}",
-        reason=unreadable.reason[:2000],
-        excerpt=unreadable.payload[:200].decode(errors="replace"),
-    )
+    ts = unreadable.headers.get(TS, "")
+    now = min(int(ts), LATEST) if ts.isdecimal() else 0
+    source = f"position {unreadable.position}, {unreadable.subject}"
+    return _letter(name, source, now, now, unreadable.reason, unreadable.payload[:200].decode(errors="replace"))
 
 
 def _failed(name: str, recorded: Recorded) -> DeadLetter:
     event = recorded.event
+    source = f"position {recorded.position}, {type(event).subject_of(event)}"
+    reason = traceback.format_exc(limit=-1)
+    return _letter(name, source, event.ts_event, event.ts_init, reason, encode(event).decode())
+
+
+def _unsayable(name: str, cause: int, event: Event, error: Undecodable) -> DeadLetter:
+    return _letter(name, f"answer to position {cause}", 0, 0, str(error), repr(event))
+
+
+def _letter(name: str, source: str, ts_event: int, ts_init: int, reason: str, excerpt: str) -> DeadLetter:
     return DeadLetter(
-        ts_event=event.ts_event,
-        ts_init=event.ts_init,
+        ts_event=ts_event,
+        ts_init=ts_init,
         component=name,
-        source=f"position {recorded.position}, {type(event).subject_of(event)}",
-        reason=traceback.format_exc(limit=-1)[-2000:],
-        excerpt=json.dumps(encode(event).decode())[:200],
+        source=_text(source),
+        reason=_text(reason[-MAX_TEXT:]),
+        excerpt=_text(excerpt[:200]),
     )
+
+
+def _text(text: str) -> str:
+    """Make any text one that an event may hold: whatever came, its dead letter can be said."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:MAX_TEXT]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.ownership import ROLES, Kind
+
 if TYPE_CHECKING:
     from tape.service import Running
 
@@ -32,10 +34,14 @@ class ProcessMetrics:
     def __init__(self, name: str) -> None:
         self._name = name
         self._began = time.monotonic()
+        self._is_strategy = name in ROLES and ROLES[name].kind is Kind.STRATEGY
         self.errors = NATS_ERRORS.labels(name)
 
     def update(self, running: "Running", handled: int) -> None:
+        """Show the present state, after `handled` more events."""
         EVENTS.labels(self._name).inc(handled)
+        if self._is_strategy:
+            STRATEGY_TICKS.labels(self._name).inc(handled)
         POSITION.labels(self._name).set(running.position)
         LAG.labels(self._name).set(running.lag)
         UPTIME.labels(self._name).set(time.monotonic() - self._began)

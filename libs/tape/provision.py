@@ -64,9 +64,9 @@ def lossy_changes(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
         if then > 0 and (now <= 0 or then < now):
             found.append(f"{key} from {now} to {then}")
     found += [
-        f"{key} from {current.get(key)!r} to {wanted[key]!r}"
-        for key in ("storage", "retention", "persist_mode")
-        if key in wanted and current.get(key, wanted[key]) != wanted[key]
+        f"{key} from {current.get(key, default)!r} to {wanted[key]!r}"
+        for key, default in (("storage", "file"), ("retention", "limits"), ("persist_mode", "default"))
+        if key in wanted and current.get(key, default) != wanted[key]
     ]
     if gone := sorted(set(current.get("subjects") or ()) - set(wanted.get("subjects") or ())):
         found.append(f"subjects without {', '.join(gone)}")
@@ -92,7 +92,8 @@ async def _apply(nc: Client, wanted: Config, last_known: Callable[[], int]) -> P
         first = config.get("first_seq", 1)
         return Provisioned(name, Outcome.CREATED, f"begins at position {first}" if name == TAPE else "empty")
     if name == TAPE:
-        _check_continuity(info["state"]["last_seq"], last_known())
+        _check_continuity(info["state"]["last_seq"], "the event store", last_known())
+        _check_continuity(info["state"]["last_seq"], LEDGER, await _last_of_ledger(nc))
     current = info["config"]
     changed = {key for key, value in wanted.items() if not _same(current.get(key), value)}
     if not changed:
@@ -106,11 +107,11 @@ async def _apply(nc: Client, wanted: Config, last_known: Callable[[], int]) -> P
     return Provisioned(name, Outcome.UPDATED, ", ".join(sorted(changed)))
 
 
-def _check_continuity(tape_ends: int, store_ends: int) -> None:
-    if tape_ends < store_ends:
+def _check_continuity(tape_ends: int, holder: str, holder_ends: int) -> None:
+    if tape_ends < holder_ends:
         raise ProvisionRefused(
-            f"{TAPE} ends at position {tape_ends}, but the event store holds positions up to {store_ends}: going on "
-            f"would use positions twice. Delete the stream ('nats stream rm {TAPE}') to continue it at {store_ends + 1}"
+            f"{TAPE} ends at position {tape_ends}, but {holder} holds positions up to {holder_ends}: going on would "
+            f"use positions twice. Delete the stream ('nats stream rm {TAPE}') to continue it at {holder_ends + 1}"
         )
 
 

@@ -1,6 +1,7 @@
 """The frame of every process: FastStream with its broker and lifespan, health and metrics over HTTP, a clean end."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -160,6 +161,9 @@ class _Process:
         await self.running.start(Wire(await self.broker.connect()))
         work = asyncio.create_task(self._work())
         pulse = asyncio.create_task(self._pulse())
+        # What start-up made stays for ever: no collection needs to look at it again while events pass.
+        gc.collect()
+        gc.freeze()
         logger.info("%s is up", self.name)
         try:
             yield

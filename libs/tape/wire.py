@@ -4,13 +4,14 @@ nats-py spends two thirds of the time of a message in its queues, tasks and head
 (connecting, reconnecting, requests, JetStream's API) stays with the client. This file alone knows its inside.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError
-from nats.protocol.command import hpub_cmd
+from nats.protocol.command import hpub_cmd, pub_cmd
 
 from tape.headers import Headers
 
@@ -29,6 +30,8 @@ class Wire:
         self._listeners: dict[int, OnMessage] = {}
         self._otherwise = nc._process_msg
         nc._process_msg = self._process  # type: ignore[method-assign]
+        self._when_disconnected = nc._disconnected_cb
+        nc._disconnected_cb = self._forget_unsent
 
     async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
         """Subscribe; the client keeps the subscription over reconnects, its messages go to `on_message` alone."""
@@ -41,15 +44,34 @@ class Wire:
         if not self.nc.is_closed:
             await subscription.unsubscribe()
 
-    async def publish(self, subject: str, reply: str, headers: Headers, payload: bytes) -> None:
-        """Send a message whose subject and headers are known to be well formed."""
+    def send(self, subject: str, reply: str, headers: Headers, payload: bytes) -> None:
+        """Hand a message, whose subject and headers are known to be well formed, to the client's flusher.
+
+        Never waits: how much may be on its way is the caller's to limit.
+        """
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         raw_headers = f"{_HEADER_LINE}{lines}\r\n".encode()
         if len(raw_headers) + len(payload) > self.nc.max_payload:
             raise MaxPayloadError
-        await self.nc._send_command(hpub_cmd(subject, reply, raw_headers, payload))
-        if self.nc._flush_queue is not None and self.nc._flush_queue.empty():
-            await self.nc._flush_pending()
+        self._hand_over(hpub_cmd(subject, reply, raw_headers, payload))
+
+    def acknowledge(self, reply: str) -> None:
+        """Tell the server that the message with this reply subject was handled. Never waits."""
+        self._hand_over(pub_cmd(reply, "", b""))
+
+    def _hand_over(self, command: bytes) -> None:
+        self.nc._pending.append(command)
+        self.nc._pending_data_size += len(command)
+        flushes = self.nc._flush_queue
+        if flushes is not None and flushes.empty():
+            flushes.put_nowait(asyncio.get_running_loop().create_future())
+
+    async def _forget_unsent(self) -> None:
+        """Drop what waits for a connection that is gone: it would overtake what its sender sends again."""
+        self.nc._pending.clear()
+        self.nc._pending_data_size = 0
+        if self._when_disconnected is not None:
+            await self._when_disconnected()
 
     async def _process(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         listener = self._listeners.get(sid)
@@ -64,9 +86,9 @@ def parse_headers(raw: bytes | None) -> Headers:
     found: Headers = {}
     if raw is not None:
         for line in raw.decode(errors="replace").split("\r\n")[1:]:
-            name, _, value = line.partition(": ")
+            name, _, value = line.partition(":")
             if name:
-                found[name] = value
+                found[name] = value.strip()
     return found
 
 

@@ -40,6 +40,10 @@ class DatabaseSettings(BaseSettings):
     database_url: str = Field(description="the event store")
 
 
+class StoreWentBack(RuntimeError):
+    """The event store has forgotten what it had confirmed (a backup was restored): it has to be read in again."""
+
+
 class ArchiveEdge:
     """Gathers what the reader brings and writes it batch by batch."""
 
@@ -53,8 +57,8 @@ class ArchiveEdge:
         self._taken = asyncio.Event()
         self._reader: Reader | None = None
         self._archive: Archive | None = None
+        self._work: list[asyncio.Task[None]] = []
         self._stopping = False
-        self._drained = asyncio.Event()
 
     @property
     def lag(self) -> int:
@@ -77,9 +81,8 @@ class ArchiveEdge:
 
     async def run(self) -> None:
         assert self._reader is not None
-        writing = asyncio.create_task(self._write_for_ever())
-        tidying = asyncio.create_task(self._tidy_for_ever())
-        done, _ = await asyncio.wait({writing, tidying, self._reader.failure}, return_when=asyncio.FIRST_COMPLETED)
+        self._work = [asyncio.create_task(self._write_for_ever()), asyncio.create_task(self._tidy_for_ever())]
+        done, _ = await asyncio.wait({*self._work, self._reader.failure}, return_when=asyncio.FIRST_COMPLETED)
         self.state = HostState.FAILED
         for task in done:
             task.result()
@@ -90,9 +93,13 @@ class ArchiveEdge:
             await self._reader.stop()
         self._stopping = True
         self._arrived.set()
-        await self._drained.wait()
-        if self._archive is not None:
-            self._archive.close()
+        for tidying in self._work[1:]:
+            tidying.cancel()
+        try:
+            await asyncio.gather(*self._work, return_exceptions=True)
+        finally:
+            if self._archive is not None:
+                self._archive.close()
 
     def _gather(self, received: Recorded | Unreadable, _headers: Headers) -> Awaitable[None] | None:
         self._waiting.append(received)
@@ -112,7 +119,6 @@ class ArchiveEdge:
             if len(self._waiting) < self.settings.batch and not self._stopping:
                 await asyncio.sleep(self.settings.linger_ms / 1000)
             await self._write(list(islice(self._waiting, self.settings.batch)))
-        self._drained.set()
 
     async def _write(self, batch: list[Recorded | Unreadable]) -> None:
         """Write a batch, whatever the database does meanwhile; it stays waiting until it is written."""
@@ -137,7 +143,10 @@ class ArchiveEdge:
             self._archive = await asyncio.to_thread(Archive, self._database_url)
         except psycopg.OperationalError:
             return
-        self._forget(self._archive.position())
+        found = self._archive.position()
+        if found < self.position:
+            raise StoreWentBack(f"the event store had confirmed position {self.position} and is back at {found}")
+        self._forget(found)
 
     async def _tidy_for_ever(self) -> None:
         while True:

@@ -1,6 +1,6 @@
 """Bars: turn trades (or mid prices) into closed bars; an interval without trades repeats the last close."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import ClassVar
 
 from contracts.clock import ClockTick
@@ -36,6 +36,18 @@ class OpenBar:
         self.volume += size
         self.trades += 1
 
+    def merge(self, finer: "OpenBar") -> None:
+        """Take in a bar that lies within this one, after what it has taken in before."""
+        if finer.trades == 0:
+            return
+        if self.trades == 0:
+            self.open, self.high, self.low = finer.open, finer.high, finer.low
+        else:
+            self.high, self.low = max(self.high, finer.high), min(self.low, finer.low)
+        self.close = finer.close
+        self.volume += finer.volume
+        self.trades += finer.trades
+
 
 class Bars(Component):
     name = "bars"
@@ -45,69 +57,73 @@ class Bars(Component):
         super().__init__("bars")
         self.settings = settings
         self._from_trades = settings.source is PriceSource.TRADES
-        self._open: dict[InstrumentId, dict[Interval, OpenBar]] = {}
-        self._next_close: dict[InstrumentId, int] = {}
+        self._finest, *self._coarser = sorted(settings.intervals, key=lambda interval: interval.nanos)
+        self._open: dict[InstrumentId, OpenBar] = {}
+        self._wider: dict[InstrumentId, dict[Interval, OpenBar]] = {}
 
     @on(Trade)
     def on_trade(self, trade: Trade) -> Iterator[Bar] | None:
-        price, size = (trade.price, trade.size) if self._from_trades else (None, 0.0)
-        return self._advance(trade, trade.instrument, price, size)
+        if self._from_trades:
+            return self._add(trade, trade.instrument, trade.price, trade.size)
+        return self._look_at_the_time(trade, trade.instrument)
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> Iterator[Bar] | None:
-        price = None if self._from_trades else (quote.bid + quote.ask) / 2
-        return self._advance(quote, quote.instrument, price, 0.0)
+        if self._from_trades:
+            return self._look_at_the_time(quote, quote.instrument)
+        return self._add(quote, quote.instrument, (quote.bid + quote.ask) / 2, 0.0)
 
     @on(ClockTick)
     def on_clock(self, tick: ClockTick) -> Iterator[Bar] | None:
-        due = [name for name, ts_close in self._next_close.items() if ts_close <= tick.ts_init]
+        due = [name for name, bar in self._open.items() if bar.ts_close <= tick.ts_init]
         return (bar for name in due for bar in self._close_due(tick, name)) if due else None
 
-    def _advance(
-        self, event: Event, instrument: InstrumentId, price: float | None, size: float
-    ) -> Iterator[Bar] | None:
-        next_close = self._next_close.get(instrument)
-        if next_close is None:
-            if price is not None:
-                self._begin(instrument, event.ts_init, price, size)
+    def _add(self, event: Event, instrument: InstrumentId, price: float, size: float) -> Iterator[Bar] | None:
+        bar = self._open.get(instrument)
+        if bar is None:
+            self._begin(instrument, event.ts_init, price)
+            self._open[instrument].add(price, size)
             return None
-        if event.ts_init >= next_close:
-            return self._close_then_add(event, instrument, price, size)
-        if price is not None:
-            for bar in self._open[instrument].values():
-                bar.add(price, size)
-        return None
-
-    def _begin(self, instrument: InstrumentId, now: int, price: float, size: float) -> None:
-        bars = {
-            interval: OpenBar(now - now % interval.nanos + interval.nanos, price)
-            for interval in self.settings.intervals
-        }
-        for bar in bars.values():
+        if event.ts_init < bar.ts_close:
             bar.add(price, size)
-        self._open[instrument] = bars
-        self._next_close[instrument] = min(bar.ts_close for bar in bars.values())
-
-    def _close_then_add(
-        self, event: Event, instrument: InstrumentId, price: float | None, size: float
-    ) -> Iterator[Bar]:
+            return None
         closed = list(self._close_due(event, instrument))
-        if price is not None:
-            for bar in self._open[instrument].values():
-                bar.add(price, size)
+        self._open[instrument].add(price, size)
         return iter(closed)
 
+    def _look_at_the_time(self, event: Event, instrument: InstrumentId) -> Iterator[Bar] | None:
+        bar = self._open.get(instrument)
+        return None if bar is None or event.ts_init < bar.ts_close else self._close_due(event, instrument)
+
+    def _begin(self, instrument: InstrumentId, now: int, price: float) -> None:
+        def opened(interval: Interval) -> OpenBar:
+            return OpenBar(now - now % interval.nanos + interval.nanos, price)
+
+        self._open[instrument] = opened(self._finest)
+        self._wider[instrument] = {interval: opened(interval) for interval in self._coarser}
+
     def _close_due(self, event: Event, instrument: InstrumentId) -> Iterator[Bar]:
-        """Close every bar whose time is over, and the empty ones after it, up to the time of `event`."""
-        bars = self._open[instrument]
-        for interval in self.settings.intervals:
-            filled = 0
-            while (bar := bars[interval]).ts_close <= event.ts_init:
-                if filled <= MAX_FILLED:
-                    yield _closed(event, instrument, interval, bar)
-                filled += 1
-                bars[interval] = OpenBar(bar.ts_close + interval.nanos, bar.close)
-        self._next_close[instrument] = min(bar.ts_close for bar in bars.values())
+        """Close every bar whose time is over, and the empty ones after it, up to the time of `event`.
+
+        Only the finest bar sees prices; each interval is a multiple of the finest one, so the wider bars are made of
+        closed fine ones.
+        """
+        finest, wider = self._open[instrument], self._wider[instrument]
+        for bar in wider.values():
+            bar.merge(finest)
+        self._open[instrument] = yield from _close(event, instrument, self._finest, finest)
+        for interval, bar in wider.items():
+            if bar.ts_close <= event.ts_init:
+                wider[interval] = yield from _close(event, instrument, interval, bar)
+
+
+def _close(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Generator[Bar, None, OpenBar]:
+    """Say a bar whose time is over and the empty ones after it; gives the one that is open now."""
+    yield _closed(event, instrument, interval, bar)
+    silent = (event.ts_init - bar.ts_close) // interval.nanos
+    for number in range(1, silent + 1 if silent <= MAX_FILLED else 0):
+        yield _closed(event, instrument, interval, OpenBar(bar.ts_close + number * interval.nanos, bar.close))
+    return OpenBar(bar.ts_close + (silent + 1) * interval.nanos, bar.close)
 
 
 def _closed(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Bar:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from services.cli.errors import fail
@@ -21,8 +20,12 @@ def stop_stack() -> None:
         print("nothing is running")
         return
     began = time.monotonic()
-    with suppress(control.NotAnswering, TimeoutError):  # it may be ending, or its guard cleans up: the lock tells
+    try:
         asyncio.run(asyncio.wait_for(control.ask_stop(run), _STOP_SECONDS))
+    except control.Forbidden as error:
+        fail(f"the stack (pid {identity.pid}) cannot be stopped: {error}", "stop it as that user")
+    except (control.NotAnswering, TimeoutError):
+        print("the supervisor does not answer; waiting for what is left of it")  # its guard may be cleaning up
     if not asyncio.run(_unlocked(run)):
         fail(f"the supervisor (pid {identity.pid}) does not stop", f"kill -9 {identity.pid}: its guard ends the rest")
     print(f"stopped after {time.monotonic() - began:.1f} s")

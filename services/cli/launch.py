@@ -86,8 +86,11 @@ def forget(settings: StackSettings) -> list[Path]:
 
 def start_supervisor(settings: StackSettings, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the daemon, detached from this terminal; its own words go to the supervisor's log."""
-    settings.logs.mkdir(parents=True, exist_ok=True)
-    settings.record()
+    try:
+        settings.logs.mkdir(parents=True, exist_ok=True)
+        settings.record()
+    except OSError as error:
+        fail(f"cannot write {error.filename}: {error.strerror}", "set HMM_RUN_DIR to a directory you may write")
     command = [sys.executable, "-m", "services.supervisor.app"]
     command += ["--file", str(settings.process_file), "--run", str(settings.run)]
     command += ["--without", ",".join(sorted(settings.left_out))]

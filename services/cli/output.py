@@ -10,6 +10,7 @@ from datetime import time as clock_time
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _BLOCK = 64 * 1024
@@ -35,16 +36,22 @@ class PrefixedLog:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The end of a log, read from the end: a log may be large."""
+    """The end of a log; nothing if there is none."""
     if not path.exists():
         return []
     with path.open("rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        data = b""
-        while position > 0 and data.count(b"\n") <= count:
-            step = min(_BLOCK, position)
-            position = file.seek(position - step)
-            data = file.read(step) + data
+        return tail(file, count)
+
+
+def tail(file: BinaryIO, count: int) -> list[str]:
+    """The last lines, read from the end, as a log may be large; leaves the file where the last one ends."""
+    end = position = file.seek(0, os.SEEK_END)
+    data = b""
+    while position > 0 and data.count(b"\n") <= count:
+        step = min(_BLOCK, position)
+        position = file.seek(position - step)
+        data = file.read(step) + data
+    file.seek(end)
     return data.decode(errors="replace").splitlines()[-count:] if count else []
 
 

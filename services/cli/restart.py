@@ -18,6 +18,8 @@ def restart_process(name: str) -> None:
     run = current().run
     try:
         report = asyncio.run(_restart(run, name))
+    except control.Forbidden as error:
+        fail(f"{name} cannot be restarted: {error}", "restart it as that user")
     except control.NotAnswering:
         not_running()
     if not report.settled:

@@ -45,8 +45,9 @@ async def _report(settings: StackSettings) -> tuple[StackReport | None, str]:
         return None, f"nothing is running in {settings.run}; start it: hmm up"
     try:
         return await asyncio.wait_for(control.ask_report(settings.run), timeout=5), ""
-    except (control.NotAnswering, TimeoutError):
-        return None, f"the supervisor (pid {identity.pid}) is starting, stopping or stuck; try again, or: hmm down"
+    except (control.NotAnswering, TimeoutError) as error:
+        reason = str(error) or "it is starting, stopping or stuck; try again, or: hmm down"
+        return None, f"the supervisor (pid {identity.pid}) does not answer: {reason}"
 
 
 def _as_json(report: StackReport | None, health: dict[str, Health], found: Survey, note: str) -> Json:

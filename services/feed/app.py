@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from prometheus_client import Counter, Gauge
 from contracts.codec import encode
 from contracts.control import DeadLetter
 from contracts.event import Event
-from contracts.market import Quote
+from contracts.market import Quote, Trade
 from contracts.ownership import ROLES
 from contracts.types import InstrumentId, instrument_id
 from services.feed.frames import FrameReport, Rejected, fingerprint, read_frames
@@ -54,9 +55,6 @@ class Feed:
 
     @property
     def detail(self) -> str:
-        now = time.monotonic()
-        for instrument, heard in self._heard_at.items():
-            SILENCE.labels(instrument).set(now - heard)
         return str(self._report) if self.settings.source != "sim" else f"{self.handled} simulated events"
 
     async def start(self, wire: Wire) -> None:
@@ -76,8 +74,7 @@ class Feed:
             logger.info("%s events of this run are on the tape already: going on behind them", done)
         pace = self._pace()
         for number, event in enumerate(itertools.islice(source, done, None), start=done):
-            if isinstance(event, Quote):
-                await pace.wait(event.ts_init)
+            await pace.wait(event.ts_init)
             await self._put(event, f"{run}/{number}")
         await self._publisher.flush()
         self.state = HostState.FINISHED
@@ -96,8 +93,13 @@ class Feed:
         await self._publisher.publish(type(event).subject_of(event), encode(event), headers)
         self.handled += 1
         FRAMES.labels(type(event).__name__).inc()
-        if isinstance(event, Quote):
-            self._heard_at[event.instrument] = time.monotonic()
+        if isinstance(event, Quote | Trade):
+            self._heard(event.instrument)
+
+    def _heard(self, instrument: InstrumentId) -> None:
+        if instrument not in self._heard_at:
+            SILENCE.labels(instrument).set_function(lambda: time.monotonic() - self._heard_at[instrument])
+        self._heard_at[instrument] = time.monotonic()
 
     def _recorded(self) -> Iterator[Event]:
         """What the files say, with dead letters for what cannot be taken and gaps where something is missing."""
@@ -118,13 +120,7 @@ class Feed:
     async def _simulated(self) -> tuple[str, Iterator[Event]]:
         """A market that goes on at the prices that the tape ends with."""
         assert self._nc is not None
-        instruments = [
-            item
-            for symbol in self.settings.symbols
-            if (item := BINANCE_SPOT.get(instrument_id(self.settings.venue, symbol))) is not None
-        ]
-        if len(instruments) < len(self.settings.symbols):
-            raise ValueError(f"symbols: only {', '.join(BINANCE_SPOT)} can be simulated")
+        instruments = [BINANCE_SPOT[instrument_id(self.settings.venue, symbol)] for symbol in self.settings.symbols]
         prices = {item.id: price for item in instruments if (price := await self._last_mid(item.id)) is not None}
         info = await self._nc.jetstream(timeout=10).stream_info(TAPE)
         market = SimulatedMarket(instruments, f"{self.settings.seed}/{info.state.last_seq}", time.time_ns(), prices)
@@ -154,5 +150,19 @@ class Feed:
         return ReaderPace(self._nc, self.settings.max_lag)
 
 
+def problem(settings: FeedSettings) -> str | None:
+    """Say why there can be no such feed here; None if there can."""
+    if settings.source != "sim":
+        missing = [str(file) for file in settings.files if not file.is_file()]
+        return f"HMM_FEED_SOURCE: there is no file {', '.join(missing)}" if missing else None
+    unknown = [symbol for symbol in settings.symbols if instrument_id(settings.venue, symbol) not in BINANCE_SPOT]
+    if unknown:
+        return f"HMM_FEED_SYMBOLS: no {', '.join(unknown)} of {settings.venue}; there are {', '.join(BINANCE_SPOT)}"
+    return None
+
+
 if __name__ == "__main__":
-    serve_edge("feed", Feed(load(FeedSettings, "feed")))
+    wanted = load(FeedSettings, "feed")
+    if wrong := problem(wanted):
+        sys.exit(f"feed: {wrong}")
+    serve_edge("feed", Feed(wanted))

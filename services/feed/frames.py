@@ -91,7 +91,7 @@ def read_frames(files: Sequence[Path], venue: str, report: FrameReport) -> Itera
         try:
             kind, event = parse_line(line, venue)
         except BadFrame as bad:
-            excerpt = line.frame[:120].decode(errors="replace")
+            excerpt = line.frame[:120].decode(errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
             rejected = Rejected(line.received_ns, f"{line.file.name}:{line.number}", str(bad), excerpt)
             report.reject(rejected)
             yield rejected
@@ -154,7 +154,7 @@ def _trade(data: dict[str, Any], received_ns: int, venue: str) -> Trade:
         instrument=_instrument(data, venue),
         price=_number(data, "p"),
         size=_number(data, "q"),
-        aggressor=Side.SELL if data["m"] else Side.BUY,
+        aggressor=Side.SELL if _flag(data, "m") else Side.BUY,
         trade_id=str(data["t"]),
     )
     return _checked(trade)
@@ -177,6 +177,13 @@ def _number(data: dict[str, Any], key: str) -> float:
         return float(data[key])
     except (TypeError, ValueError):
         raise BadFrame(f"data.{key}: {data[key]!r} is no number") from None
+
+
+def _flag(data: dict[str, Any], key: str) -> bool:
+    flag = data[key]
+    if not isinstance(flag, bool):
+        raise BadFrame(f"data.{key}: {flag!r} is neither true nor false")
+    return flag
 
 
 def _checked(event: E) -> E:

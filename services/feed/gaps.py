@@ -21,8 +21,9 @@ class GapWatch:
             gaps.append(_gap(event, GapKind.SILENCE, silence))
         if isinstance(event, Trade) and event.trade_id.isdecimal():
             number = int(event.trade_id)
-            skipped = number - self._last_trade.get(event.instrument, number - 1) - 1
-            self._last_trade[event.instrument] = number
+            last = self._last_trade.get(event.instrument, number - 1)
+            skipped = number - last - 1
+            self._last_trade[event.instrument] = max(last, number)
             if skipped > 0:
                 gaps.append(_gap(event, GapKind.MISSING_TRADES, skipped))
         return gaps

@@ -6,6 +6,7 @@ import time
 from typing import Protocol
 
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from contracts.ownership import ROLES
 from tape.provision import TAPE
@@ -66,8 +67,13 @@ class ReaderPace:
             await asyncio.sleep(0.005)
 
     async def _behind(self) -> dict[str, int]:
+        try:
+            consumers = await self._js.consumers_info(TAPE)
+        except NatsError as error:  # the publisher waits for a server that is away
+            logger.warning("nobody says who is behind (%r)", error)
+            return {}
         behind = {}
-        for info in await self._js.consumers_info(TAPE):
+        for info in consumers:
             lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
             if lag > self._max_lag and info.name in ROLES and info.name not in self._given_up:
                 behind[info.name] = lag

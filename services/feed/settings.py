@@ -1,5 +1,6 @@
 """Where market data comes from, and how fast."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -26,7 +27,7 @@ class FeedSettings(BaseModel):
         if speed == "max":
             return speed
         try:
-            positive = float(speed) > 0
+            positive = 0 < float(speed) < math.inf
         except ValueError:
             positive = False
         if not positive:

@@ -19,6 +19,8 @@ JUMP_SIZE = 0.004
 """Standard deviation of a jump, as a share of the price."""
 TRADE_SHARE = 0.3
 """How many quotes come with a trade."""
+TRADED_SHARE = 0.1
+"""How much of a displayed size is traded at once."""
 
 START_PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 2_500.0, "SOLUSDT": 150.0, "BNBUSDT": 550.0, "DOGEUSDT": 0.15}
 
@@ -82,9 +84,9 @@ class SimulatedSymbol:
             ts_init=now,
             instrument=self.instrument.id,
             bid=float(bid),
-            bid_size=self._size(),
+            bid_size=self._size(1.0),
             ask=float(bid + spread_ticks * tick),
-            ask_size=self._size(),
+            ask_size=self._size(1.0),
         )
 
     def _trade(self, quote: Quote, *, bought: bool) -> Trade:
@@ -94,14 +96,14 @@ class SimulatedSymbol:
             ts_init=quote.ts_init,
             instrument=quote.instrument,
             price=quote.ask if bought else quote.bid,
-            size=self._size() / 10,
+            size=self._size(TRADED_SHARE),
             aggressor=Side.BUY if bought else Side.SELL,
             trade_id=str(self._trades),
         )
 
-    def _size(self) -> float:
-        """A displayed size worth some thousands of USDT, in whole lots."""
-        worth = self._random.lognormvariate(8.5, 1.0)
+    def _size(self, share: float) -> float:
+        """A share of a displayed size, which is worth some thousands of USDT; in whole lots."""
+        worth = share * self._random.lognormvariate(8.5, 1.0)
         quantity = self.instrument.quantity(Decimal(repr(worth / math.exp(self._log_price))))
         return float(max(quantity, self.instrument.lot))
 

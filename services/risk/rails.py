@@ -92,7 +92,7 @@ def stale_mark(at: Situation) -> str | None:
         return "no quote has been seen"
     age_ms = (at.intent.ts_init - quote.ts_init) / 1e6
     if age_ms > at.settings.max_mark_age_ms:
-        return f"the last quote is {age_ms:.0f} ms old, above {at.settings.max_mark_age_ms:.0f}"
+        return f"the last quote is {age_ms:.0f} ms old, above max_mark_age_ms {at.settings.max_mark_age_ms:.0f}"
     return None
 
 
@@ -101,11 +101,12 @@ def min_notional(at: Situation) -> str | None:
         return None
     notional = at.notional(at.mark)
     least = float(at.instrument.min_notional)
-    return f"{notional:.2f} below the least {least:.2f}" if notional < least else None
+    return f"{notional:.2f} below min_notional {least:.2f}" if notional < least else None
 
 
 def max_notional(at: Situation) -> str | None:
-    if at.mark is None:
+    """Let every exit pass: a position may have outgrown the limit of a single order."""
+    if at.mark is None or at.reduces:
         return None
     notional = at.notional(at.mark)
     most = at.settings.max_order_notional

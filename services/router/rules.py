@@ -170,11 +170,12 @@ class Router(Component):
         yield self._alert(report, "unknown_order", text)
 
     def _alert(self, event: Event, code: str, message: str) -> Alert:
+        """Call a person; a trade that we could not book is critical, for our books then differ from the venue's."""
         return Alert(
             ts_event=event.ts_event,
             ts_init=event.ts_init,
             component=self.name,
-            severity=Severity.WARNING,
+            severity=Severity.CRITICAL if isinstance(event, VenueFilled | OrderFilled) else Severity.WARNING,
             code=code,
             message=message[:MAX_TEXT],
         )

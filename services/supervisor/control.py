@@ -19,6 +19,10 @@ class NotAnswering(Exception):
     """No supervisor listens there."""
 
 
+class Forbidden(NotAnswering):
+    """It listens to another user only."""
+
+
 class Control:
     """Serves status, stop, restart and the merged log of one supervisor."""
 
@@ -98,8 +102,10 @@ async def _connect(run: Path, request: Request) -> tuple[asyncio.StreamReader, a
     try:
         with socket_address(run) as address:
             reader, writer = await asyncio.open_unix_connection(address, limit=_REPLY_BYTES)
+    except PermissionError:
+        raise Forbidden("it belongs to another user") from None
     except OSError as error:
-        raise NotAnswering(str(error)) from None
+        raise NotAnswering(error.strerror or str(error)) from None
     writer.write(request.model_dump_json().encode() + b"\n")
     return reader, writer
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +37,13 @@ class LogFile:
 
     def _rotate(self) -> None:
         self._file.close()
-        for age in range(self._old_files, 0, -1):
-            newer = self._aged(age - 1)
-            if newer.exists():
-                newer.replace(self._aged(age))
-        self._open()
+        try:
+            for age in range(self._old_files, 0, -1):
+                newer = self._aged(age - 1)
+                if newer.exists():
+                    newer.replace(self._aged(age))
+        finally:
+            self._open()
 
     def _aged(self, age: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{age}") if age else self.path
@@ -117,13 +119,17 @@ class Logs:
         return self._directory / f"{process}.log"
 
     def write(self, process: str, text: bytes) -> None:
-        if process not in self._files:
-            self._files[process] = LogFile(self.path(process))
-        self._files[process].write(text + b"\n")
+        with suppress(OSError):  # a full disk costs the line, and stops nobody
+            self._file(process).write(text + b"\n")
         line = LoggedLine(process, text)
         self._recent.append(line)
         for follower in self._followers:
             follower.offer(line)
+
+    def _file(self, process: str) -> LogFile:
+        if process not in self._files:
+            self._files[process] = LogFile(self.path(process))
+        return self._files[process]
 
     def sink(self, process: str) -> LineSink:
         return lambda text: self.write(process, text)

@@ -97,7 +97,7 @@ def is_locked(run: Path) -> bool:
     """Whether a supervisor (or what still cleans up after a killed one) owns `run`."""
     try:
         descriptor = os.open(run / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

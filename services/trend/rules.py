@@ -11,6 +11,9 @@ from tape.component import on
 from tape.strategy import Strategy
 from venues.instruments import Listing
 
+EXIT_AGAIN_NS = 1_000_000_000
+"""An exit that was refused is wished for again after this, and not on every quote."""
+
 
 class TrendView:
     """What the strategy sees of one instrument: two averages, strength and range."""
@@ -52,6 +55,7 @@ class Trend(Strategy):
         self.listing = listing
         self.views: dict[InstrumentId, TrendView] = {}
         self.exits: dict[InstrumentId, ExitPlan] = {}
+        self.next_exit: dict[InstrumentId, int] = {}
 
     @on(Bar)
     def on_bar(self, bar: Bar) -> tuple[OrderIntent] | None:
@@ -76,7 +80,7 @@ class Trend(Strategy):
         if plan is None:
             return None
         held = self.position(quote.instrument)
-        if held == 0 or not self.is_free(quote.instrument):
+        if held == 0 or not self.is_free(quote.instrument) or quote.ts_init < self.next_exit.get(quote.instrument, 0):
             return None
         price = quote.bid if held > 0 else quote.ask
         beyond = (price - plan.stop) * (1 if held > 0 else -1)
@@ -115,6 +119,7 @@ class Trend(Strategy):
 
     def _leave(self, event: Bar | Quote, instrument: InstrumentId, price: float, reason: str) -> OrderIntent:
         held = self.position(instrument)
+        self.next_exit[instrument] = event.ts_init + EXIT_AGAIN_NS
         return self.market_order(
             event,
             instrument,

@@ -1,4 +1,4 @@
-"""`hmm` as a person meets it: a stack of puppets started, looked at, stopped, and every way in which that goes wrong."""
+"""`hmm` as a person meets it: a stack of puppets started, looked at and stopped, and all that can go wrong."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,14 @@ class Shell:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """`hmm` in the foreground."""
-        return subprocess.Popen(
+        """`hmm` in the foreground; killed when the test waits for it in vain."""
+        process = subprocess.Popen(
             [HMM, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        return process
 
     @property
     def running(self) -> bool:
@@ -245,7 +250,7 @@ def test_a_process_that_fails_ends_the_start_with_its_last_words(hmm: Shell) -> 
 
 
 def test_a_process_that_never_gets_ready_ends_the_start(hmm: Shell) -> None:
-    hmm.stack(app=puppet(), slow=puppet("--ready-after", "600"))
+    hmm.stack(slow=puppet("--ready-after", "600"))
     assert "slow is still starting after 1 s" in one_line(hmm("up", "--detach", HMM_START_TIMEOUT="1"), 1)
     assert not hmm.running
 
@@ -277,6 +282,14 @@ def test_wrong_arguments_are_refused_before_anything_starts(hmm: Shell, argument
 )
 def test_wrong_settings_are_refused_by_name(hmm: Shell, variables: dict[str, str], complaint: str) -> None:
     assert complaint in one_line(hmm("up", **variables), 2)
+
+
+def test_a_run_directory_that_cannot_be_is_one_line(hmm: Shell, tmp_path: Path) -> None:
+    hmm.stack(app=puppet())
+    (tmp_path / "file").touch()
+    impossible = str(tmp_path / "file" / "run")
+    assert "Not a directory; set HMM_RUN_DIR" in one_line(hmm("up", HMM_RUN_DIR=impossible), 1)
+    assert hmm("status", HMM_RUN_DIR=impossible).returncode == 3
 
 
 def test_a_taken_port_names_its_owner(hmm: Shell) -> None:
@@ -319,14 +332,16 @@ def test_logs_shows_the_last_lines_and_goes_on(hmm: Shell) -> None:
     time.sleep(0.5)
     lines = hmm("logs", "app", "--lines", "2").stdout.split("\n")
     assert len(lines) == 3
-    number = int(lines[1].removeprefix("line "))
+    assert int(lines[1].removeprefix("line ")) == int(lines[0].removeprefix("line ")) + 1
     following = hmm.start("logs", "app", "--follow", "--lines", "1")
-    read_until(following, f"line {number + 10}\n")
+    assert following.stdout is not None
+    numbers = [int(following.stdout.readline().removeprefix("line ")) for _ in range(10)]
+    assert numbers == list(range(numbers[0], numbers[0] + 10))
     following.send_signal(signal.SIGINT)
     finish(following)
     assert following.returncode == 0
     hmm("down")
-    assert hmm("logs", "app").stdout.startswith("line 1")
+    assert hmm("logs", "app", "-n", "100000").stdout.startswith("line 1\n")
 
 
 def test_the_nats_tool_is_told_where_the_tape_is(hmm: Shell) -> None:

@@ -203,9 +203,9 @@ def _of_hint(field: str, hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 (
 def _of_annotated(plain: type, *notes: object) -> st.SearchStrategy[Any]:
     constraints = " ".join(map(repr, notes))
     if plain is Decimal:
-        return positive_money if "Gt(" in constraints else money
+        return positive_money if any(getattr(note, "positive", False) for note in notes) else money
     if plain is int:
         return st.integers(0, 2**63 - 1)
     if plain is float:
         return prices if "Gt(" in constraints else sizes
-    return tokens if "pattern" in constraints else texts
+    return tokens if "A-Za-z0-9" in constraints else texts

@@ -42,7 +42,7 @@ def quotes(draw: st.DrawFn) -> Event:
     return quote(bid, ask, instrument=draw(st.sampled_from([BTC, ETH])))
 
 
-HISTORIES = st.lists(st.one_of(fills(), fills(), quotes(), st.just(tick(1.0))), max_size=25)
+HISTORIES = st.lists(st.one_of(fills(), fills(), quotes(), st.just(tick(1.0))), max_size=14)
 
 
 def kept(history: Sequence[Event]) -> tuple[Portfolio, MemoryTape]:
@@ -103,7 +103,7 @@ def test_all_that_the_books_say_can_be_written_to_the_tape_and_peaks_never_fall(
             peaks[marked.strategy] = marked.peak
 
 
-@given(st.lists(st.tuples(st.sampled_from(Side), QUANTITIES, PRICES), max_size=25), PRICES)
+@given(st.lists(st.tuples(st.sampled_from(Side), QUANTITIES, PRICES), max_size=14), PRICES)
 def test_a_position_keeps_all_that_its_trades_brought(
     trades: list[tuple[Side, Decimal, Decimal]], mark: Decimal
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_position_keeps_all_that_its_trades_brought(
     assert position.realized_pnl + position.unrealized_pnl(mark) == brought
 
 
-@given(st.lists(st.tuples(st.sampled_from(Side), QUANTITIES, PRICES), min_size=1, max_size=25))
+@given(st.lists(st.tuples(st.sampled_from(Side), QUANTITIES, PRICES), min_size=1, max_size=14))
 def test_an_average_price_lies_between_the_prices_that_were_paid(
     trades: list[tuple[Side, Decimal, Decimal]],
 ) -> None:

@@ -109,6 +109,12 @@ def test_a_broken_frame_is_counted_reported_by_its_line_and_skipped(tmp_path: Pa
     assert report.kinds == {FrameKind.QUOTE: 1, FrameKind.BAD: 1, FrameKind.TRADE: 1}
 
 
+def test_the_beginning_of_a_broken_frame_is_shown_as_text_that_can_be_kept(tmp_path: Path) -> None:
+    (rejected,), _ = read(recording(tmp_path / "spot.gz", ["\x00\x01"]))
+    assert isinstance(rejected, Rejected)
+    assert rejected.excerpt == "\N{REPLACEMENT CHARACTER}\x01"
+
+
 @pytest.mark.parametrize("line", ["", "noon {}", f"-1 {book()}", book(), f"{'9' * 20} {book()}"])
 def test_a_line_without_a_receive_time_is_skipped_with_its_number(tmp_path: Path, line: str) -> None:
     file = written(tmp_path / "spot.gz", [f"{AT} {book()}", line, f"{AT} {deal()}"])

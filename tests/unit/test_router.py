@@ -190,5 +190,5 @@ def test_the_oldest_closed_orders_are_forgotten_and_open_ones_never() -> None:
 def test_an_alert_about_a_very_long_trade_id_still_fits_on_the_tape() -> None:
     (alert,) = said(venue_filled(ORDER, "4", trade_id="x" * 2000))
     assert isinstance(alert, Alert)
-    assert alert.severity is Severity.WARNING
+    assert alert.severity is Severity.CRITICAL
     assert len(alert.message) <= 2000

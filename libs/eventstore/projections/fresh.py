@@ -7,13 +7,13 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from eventstore.projections.projection import AnyProjection
+from eventstore.projections.projection import AnyProjection, Ledger
 
 SAMPLE = 5
 
 _INDEXES = """
-    SELECT substring(pg_get_indexdef(indexrelid) FROM ' USING .*'), relname
-    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    SELECT relname, pg_get_constraintdef(pg_constraint.oid), substring(pg_get_indexdef(indexrelid) FROM ' USING .*')
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid LEFT JOIN pg_constraint ON conindid = indexrelid
     WHERE indrelid = %s::regclass
     ORDER BY indexrelid
 """
@@ -54,12 +54,14 @@ class FreshTable:
         self._projection = projection
         self._live = sql.Identifier(projection.name)
         self._fresh = sql.Identifier(schema, projection.name)
-        self._schema = schema
 
     def create(self, connection: Connection) -> None:
-        """Create it with the columns, indexes, names of indexes and grants of the live one."""
-        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(self._fresh, self._live))
-        self._name_indexes(connection)
+        """Create it with the columns and grants of the live one; only a ledger, which is read, needs its key now."""
+        connection.execute(
+            sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(self._fresh, self._live)
+        )
+        if isinstance(self._projection, Ledger):
+            self._create_indexes(connection, keys=True)
         for grantee, privilege, grantable in connection.execute(_GRANTS, [self._live.as_string()]).fetchall():
             connection.execute(
                 sql.SQL("GRANT {} ON {} TO {} {}").format(
@@ -70,22 +72,22 @@ class FreshTable:
                 )
             )
 
-    def _name_indexes(self, connection: Connection) -> None:
-        """LIKE makes up names for indexes; later migrations know them by the names they were given."""
-        wanted = connection.execute(_INDEXES, [self._live.as_string()]).fetchall()
-        made = connection.execute(_INDEXES, [self._fresh.as_string()]).fetchall()
-        for (definition, name), (same_definition, made_up) in zip(sorted(wanted), sorted(made), strict=True):
-            assert definition == same_definition, f"LIKE made another index: {same_definition}, not {definition}"
-            if name != made_up:
-                connection.execute(
-                    sql.SQL("ALTER INDEX {} RENAME TO {}").format(
-                        sql.Identifier(self._schema, made_up), sql.Identifier(name)
-                    )
-                )
-
-    def analyze(self, connection: Connection) -> None:
-        """Let the planner know how many rows it has, before it is compared and read."""
+    def complete(self, connection: Connection) -> None:
+        """Give it the indexes of the live one, which are cheapest after the rows, and let the planner know it."""
+        if not isinstance(self._projection, Ledger):
+            self._create_indexes(connection, keys=True)
+        self._create_indexes(connection, keys=False)
         connection.execute(sql.SQL("ANALYZE {}").format(self._fresh))
+
+    def _create_indexes(self, connection: Connection, *, keys: bool) -> None:
+        """Create those that constraints need, or the others, under the names they have: migrations know them by these."""
+        for name, constraint, definition in connection.execute(_INDEXES, [self._live.as_string()]).fetchall():
+            index, table = sql.Identifier(name), self._fresh
+            if keys and constraint is not None:
+                add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(table, index, sql.SQL(constraint))
+                connection.execute(add)
+            elif not keys and constraint is None:
+                connection.execute(sql.SQL("CREATE INDEX {} ON {} {}").format(index, table, sql.SQL(definition)))
 
     def compare(self, connection: Connection) -> Comparison:
         """Compare every column of every row with the live table."""

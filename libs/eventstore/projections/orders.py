@@ -1,10 +1,12 @@
 """orders: each order from its first mention to its last fill, in one row."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 from contracts.event import Event
+from contracts.lifecycle import Life
 from contracts.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -14,27 +16,20 @@ from contracts.orders import (
     OrderExpired,
     OrderFilled,
     OrderInitialized,
-    OrderPendingCancel,
     OrderRejected,
-    OrderSubmitted,
     OrderTerms,
 )
 from contracts.ownership import ORDER_EVENTS, EventTypes
 from contracts.recorded import Recorded
 from contracts.types import OrderStatus, OrderType, Side, TimeInForce
 from eventstore.instruments import venue_and_symbol
-from eventstore.projections.projection import EXACT, Key, Ledger
-
-ENDED = frozenset(
-    {OrderStatus.DENIED, OrderStatus.REJECTED, OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED}
-)
-
-BEFORE_ACCEPTED = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
+from eventstore.projections.projection import Key, Ledger
 
 NOTHING = Decimal(0)
 
 
-class OrderRow(NamedTuple):
+@dataclass(slots=True)
+class OrderRow:
     """The terms are None until the order was initialized: a denial may be the only thing ever said of it."""
 
     client_order_id: str
@@ -53,6 +48,7 @@ class OrderRow(NamedTuple):
     time_in_force: TimeInForce | None = None
     reduce_only: bool | None = None
     status_before_cancel: OrderStatus | None = None
+    """What a refused cancel leads back to; None unless a cancel is pending."""
     venue_order_id: str | None = None
     filled_quantity: Decimal = NOTHING
     filled_value: Decimal = NOTHING
@@ -69,15 +65,16 @@ class Orders(Ledger[OrderRow]):
     def keys(self, event: Event) -> Sequence[Key]:
         return ((_order_of(event).client_order_id,),)
 
-    def fold(self, rows: Mapping[Key, OrderRow], recorded: Recorded) -> Mapping[Key, OrderRow]:
+    def fold(self, rows: dict[Key, OrderRow], recorded: Recorded) -> None:
         event = recorded.event
-        (key,) = self.keys(event)
-        known = rows.get(key)
-        row = known or _first_mention(event, recorded.position)
-        changes = _CHANGES[type(event)](row, event)
-        if known and not changes:
-            return {}
-        return {key: row._replace(updated_position=recorded.position, updated_ts=event.ts_init, **changes)}
+        order = _order_of(event)
+        key = (order.client_order_id,)
+        row = rows.get(key)
+        if row is None:
+            row = rows[key] = _first_mention(order, event.ts_init, recorded.position)
+        if _take_terms(row, event) if isinstance(event, OrderInitialized) else _take_step(row, event):
+            row.updated_position = recorded.position
+            row.updated_ts = event.ts_init
 
 
 def _order_of(event: Event) -> OrderTerms | OrderEvent:
@@ -87,8 +84,7 @@ def _order_of(event: Event) -> OrderTerms | OrderEvent:
     return event
 
 
-def _first_mention(event: Event, position: int) -> OrderRow:
-    order = _order_of(event)
+def _first_mention(order: OrderTerms | OrderEvent, ts: int, position: int) -> OrderRow:
     venue, symbol = venue_and_symbol(order.instrument)
     return OrderRow(
         client_order_id=order.client_order_id,
@@ -97,106 +93,39 @@ def _first_mention(event: Event, position: int) -> OrderRow:
         symbol=symbol,
         status=OrderStatus.INITIALIZED,
         created_position=position,
-        created_ts=event.ts_init,
+        created_ts=ts,
         updated_position=position,
-        updated_ts=event.ts_init,
+        updated_ts=ts,
     )
 
 
-Changes = dict[str, Any]
-
-
-def _initialized(row: OrderRow, event: OrderInitialized) -> Changes:
+def _take_terms(row: OrderRow, event: OrderInitialized) -> bool:
+    """Say whether that was news."""
     if row.side is not None:
-        return {}
+        return False
     order = event.order
-    return {
-        "side": order.side,
-        "order_type": order.order_type,
-        "quantity": order.quantity,
-        "limit_price": order.limit_price,
-        "time_in_force": order.time_in_force,
-        "reduce_only": order.reduce_only,
-    }
+    row.side = order.side
+    row.order_type = order.order_type
+    row.quantity = order.quantity
+    row.limit_price = order.limit_price
+    row.time_in_force = order.time_in_force
+    row.reduce_only = order.reduce_only
+    return True
 
 
-def _denied(row: OrderRow, event: OrderDenied) -> Changes:
-    # The second use of an id is denied under the same id: that says nothing of the order which has it.
-    if row.status is not OrderStatus.INITIALIZED:
-        return {}
-    return {"status": OrderStatus.DENIED, "reason": event.reason}
-
-
-def _submitted(row: OrderRow, _event: OrderSubmitted) -> Changes:
-    return {"status": OrderStatus.SUBMITTED} if row.status is OrderStatus.INITIALIZED else {}
-
-
-def _accepted(row: OrderRow, event: OrderAccepted) -> Changes:
-    changes: Changes = {"venue_order_id": event.venue_order_id}
-    # A fill or a cancel may overtake the acceptance; the status is then further on already.
-    if row.status in BEFORE_ACCEPTED:
-        changes["status"] = OrderStatus.ACCEPTED
-    if row.status_before_cancel in BEFORE_ACCEPTED:
-        changes["status_before_cancel"] = OrderStatus.ACCEPTED
-    return changes
-
-
-def _rejected(row: OrderRow, event: OrderRejected) -> Changes:
-    return _ended(row, OrderStatus.REJECTED, event.reason)
-
-
-def _pending_cancel(row: OrderRow, _event: OrderPendingCancel) -> Changes:
-    if row.status in ENDED or row.status is OrderStatus.PENDING_CANCEL:
-        return {}
-    return {"status": OrderStatus.PENDING_CANCEL, "status_before_cancel": row.status}
-
-
-def _cancel_rejected(row: OrderRow, event: OrderCancelRejected) -> Changes:
-    if row.status is not OrderStatus.PENDING_CANCEL:
-        return {}
-    return {"status": row.status_before_cancel, "status_before_cancel": None, "reason": event.reason}
-
-
-def _filled(row: OrderRow, event: OrderFilled) -> Changes:
-    """Book every fill, also one that comes after the end; only the last one can still change an ended order."""
-    changes: Changes = {
-        "filled_quantity": EXACT.add(row.filled_quantity, event.quantity),
-        "filled_value": EXACT.add(row.filled_value, EXACT.multiply(event.price, event.quantity)),
-        "fees": EXACT.add(row.fees, event.fee),
-    }
-    if event.leaves == 0:
-        changes["status"] = OrderStatus.FILLED
-        changes["status_before_cancel"] = None
-    elif row.status not in ENDED:
-        changes["status"] = OrderStatus.PARTIALLY_FILLED
-        changes["status_before_cancel"] = None
-    return changes
-
-
-def _canceled(row: OrderRow, event: OrderCanceled) -> Changes:
-    return _ended(row, OrderStatus.CANCELED, event.reason)
-
-
-def _expired(row: OrderRow, event: OrderExpired) -> Changes:
-    return _ended(row, OrderStatus.EXPIRED, event.reason)
-
-
-def _ended(row: OrderRow, status: OrderStatus, reason: str) -> Changes:
-    if row.status in ENDED:
-        return {}
-    return {"status": status, "status_before_cancel": None, "reason": reason}
-
-
-_CHANGES: dict[type[Event], Callable[[OrderRow, Any], Changes]] = {
-    OrderInitialized: _initialized,
-    OrderDenied: _denied,
-    OrderSubmitted: _submitted,
-    OrderAccepted: _accepted,
-    OrderRejected: _rejected,
-    OrderPendingCancel: _pending_cancel,
-    OrderCancelRejected: _cancel_rejected,
-    OrderFilled: _filled,
-    OrderCanceled: _canceled,
-    OrderExpired: _expired,
-}
-assert set(_CHANGES) == set(ORDER_EVENTS)
+def _take_step(row: OrderRow, event: Event) -> bool:
+    """Book a fill, which happened whatever the order's life says, and take the step if it can happen there."""
+    if isinstance(event, OrderFilled):
+        row.filled_quantity += event.quantity
+        row.filled_value += event.price * event.quantity
+        row.fees += event.fee
+    life = Life(row.status, row.status_before_cancel or OrderStatus.INITIALIZED).after(event)
+    if life is None:
+        return isinstance(event, OrderFilled)
+    row.status = life.status
+    row.status_before_cancel = life.before_cancel if life.status is OrderStatus.PENDING_CANCEL else None
+    if isinstance(event, OrderAccepted):
+        row.venue_order_id = event.venue_order_id
+    elif isinstance(event, OrderDenied | OrderRejected | OrderCancelRejected | OrderCanceled | OrderExpired):
+        row.reason = event.reason
+    return True

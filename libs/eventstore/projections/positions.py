@@ -3,9 +3,10 @@
 After each EquityMarked of a strategy, quantity x mark over its rows plus that event's cash is its equity, exactly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from contracts.books import EquityMarked, MarkedPosition, PositionChanged
 from contracts.event import Event
@@ -13,12 +14,13 @@ from contracts.ownership import EventTypes
 from contracts.recorded import Recorded
 from contracts.types import InstrumentId
 from eventstore.instruments import venue_and_symbol
-from eventstore.projections.projection import EXACT, Key, Ledger
+from eventstore.projections.projection import Key, Ledger
 
 NOTHING = Decimal(0)
 
 
-class PositionRow(NamedTuple):
+@dataclass(slots=True)
+class PositionRow:
     """`quantity` in base units, the rest in quote currency; `average_price` is None when flat."""
 
     strategy: str
@@ -47,17 +49,24 @@ class Positions(Ledger[PositionRow]):
         assert isinstance(event, EquityMarked)
         return [_key(event.strategy, position.instrument) for position in event.positions]
 
-    def fold(self, rows: Mapping[Key, PositionRow], recorded: Recorded) -> Mapping[Key, PositionRow]:
+    def fold(self, rows: dict[Key, PositionRow], recorded: Recorded) -> None:
         event = recorded.event
         if isinstance(event, PositionChanged):
             key = _key(event.strategy, event.instrument)
-            return {key: _changed(key, event, recorded.position)}
+            rows[key] = _changed(key, event, recorded.position)
+            return
         assert isinstance(event, EquityMarked)
-        after = {}
         for position in event.positions:
             key = _key(event.strategy, position.instrument)
-            after[key] = _marked(key, rows.get(key), position, event.ts_init, recorded.position)
-        return after
+            row = rows.get(key)
+            if row is None:
+                row = rows[key] = _of_unknown_origin(key, position)
+            row.quantity = position.quantity
+            row.mark = position.mark
+            row.value = position.value
+            row.unrealized_pnl = position.unrealized_pnl
+            row.updated_position = recorded.position
+            row.updated_ts = event.ts_init
 
 
 def _key(strategy: str, instrument: InstrumentId) -> Key:
@@ -66,7 +75,7 @@ def _key(strategy: str, instrument: InstrumentId) -> Key:
 
 def _changed(key: Key, event: PositionChanged, at: int) -> PositionRow:
     strategy, venue, symbol = key
-    gain = NOTHING if event.average_price is None else EXACT.subtract(event.mark, event.average_price)
+    gain = NOTHING if event.average_price is None else event.mark - event.average_price
     return PositionRow(
         strategy=strategy,
         venue=venue,
@@ -76,36 +85,27 @@ def _changed(key: Key, event: PositionChanged, at: int) -> PositionRow:
         realized_pnl=event.realized_pnl,
         fees=event.fees,
         mark=event.mark,
-        value=EXACT.multiply(event.quantity, event.mark),
-        unrealized_pnl=EXACT.multiply(event.quantity, gain),
+        value=event.quantity * event.mark,
+        unrealized_pnl=event.quantity * gain,
         updated_position=at,
         updated_ts=event.ts_init,
     )
 
 
-def _marked(key: Key, row: PositionRow | None, marked: MarkedPosition, ts: int, at: int) -> PositionRow:
-    if row is None:
-        # The fill that opened it is not on this tape; its average price is then unknown.
-        strategy, venue, symbol = key
-        row = PositionRow(
-            strategy=strategy,
-            venue=venue,
-            symbol=symbol,
-            quantity=marked.quantity,
-            average_price=None,
-            realized_pnl=NOTHING,
-            fees=NOTHING,
-            mark=marked.mark,
-            value=marked.value,
-            unrealized_pnl=marked.unrealized_pnl,
-            updated_position=at,
-            updated_ts=ts,
-        )
-    return row._replace(
+def _of_unknown_origin(key: Key, marked: MarkedPosition) -> PositionRow:
+    """Begin a row at its mark: the fill that opened it is not on this tape, so its average price is unknown."""
+    strategy, venue, symbol = key
+    return PositionRow(
+        strategy=strategy,
+        venue=venue,
+        symbol=symbol,
         quantity=marked.quantity,
+        average_price=None,
+        realized_pnl=NOTHING,
+        fees=NOTHING,
         mark=marked.mark,
         value=marked.value,
         unrealized_pnl=marked.unrealized_pnl,
-        updated_position=at,
-        updated_ts=ts,
+        updated_position=0,
+        updated_ts=0,
     )

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Context, DivisionByZero, InvalidOperation
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from copy import copy
+from typing import Any, ClassVar, Generic, TypeVar
 
 from contracts.event import Event
 from contracts.ownership import EventTypes
@@ -11,11 +11,8 @@ from contracts.recorded import Recorded
 
 Key = tuple[str, ...]
 
-EXACT = Context(prec=2000, traps=[InvalidOperation, DivisionByZero])
-"""For sums and products of booked amounts: they come out to the last digit whatever the thread's own context is."""
-
-R = TypeVar("R", bound=NamedTuple)
-"""A table's row: field names are column names. A named tuple is what COPY takes, and cheap to change one field of."""
+R = TypeVar("R")
+"""A table's row: field names are column names. A journal's is a named tuple, a ledger's a slotted dataclass."""
 
 
 class Projection(ABC, Generic[R]):
@@ -45,14 +42,14 @@ class Ledger(Projection[R]):
         """Name the rows that `event` touches."""
 
     @abstractmethod
-    def fold(self, rows: Mapping[Key, R], recorded: Recorded) -> Mapping[Key, R]:
-        """Give the rows that `recorded` makes or changes, as they are after it."""
+    def fold(self, rows: dict[Key, R], recorded: Recorded) -> None:
+        """Make or change in `rows` what `recorded` touches; what it touches and is in the table is in `rows`."""
 
     def fold_all(self, rows: Mapping[Key, R], events: Iterable[Recorded]) -> dict[Key, R]:
         """Fold events in the order they come into a copy of `rows`."""
-        folded = dict(rows)
+        folded = {key: copy(row) for key, row in rows.items()}
         for recorded in events:
-            folded.update(self.fold(folded, recorded))
+            self.fold(folded, recorded)
         return folded
 
 

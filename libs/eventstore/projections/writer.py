@@ -1,13 +1,14 @@
 """Folds batches of events into the tables of projections; where the transaction begins and ends is the caller's."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from psycopg import Cursor, sql
 
 from contracts.event import Event
 from contracts.recorded import Recorded
-from eventstore.copying import BinaryCopy
+from eventstore.copying import TextCopy
 from eventstore.projections.projection import AnyProjection, Journal, Key, Ledger
 from eventstore.projections.shape import Shape
 
@@ -20,46 +21,44 @@ class ProjectionWriter:
 
     def __init__(self, projections: Iterable[AnyProjection], schema: str | None = None) -> None:
         self._tables = [_writer(projection, schema) for projection in projections]
-        self._by_type: dict[type[Event], list[_JournalTable | _LedgerTable]] = {}
-        for table in self._tables:
-            for event_type in table.projection.handles:
-                self._by_type.setdefault(event_type, []).append(table)
+        self._handles = frozenset(event_type for table in self._tables for event_type in table.projection.handles)
 
     @property
     def handles(self) -> frozenset[type[Event]]:
         """The types that any of the projections is folded from."""
-        return frozenset(self._by_type)
+        return self._handles
 
     def write(self, cursor: Cursor[Any], events: Sequence[Recorded]) -> dict[str, int]:
         """Fold events, which are in position order, into the tables; says how many each projection took."""
-        shares: dict[str, list[Recorded]] = {}
-        by_type = self._by_type
-        for recorded in events:
-            for table in by_type.get(type(recorded.event), ()):
-                shares.setdefault(table.projection.name, []).append(recorded)
+        handles = self._handles
+        handled = [recorded for recorded in events if type(recorded.event) in handles]
+        taken = {}
         for table in self._tables:
-            if share := shares.get(table.projection.name):
+            own = table.handles
+            if share := [recorded for recorded in handled if type(recorded.event) in own]:
                 table.write(cursor, share)
-        return {name: len(share) for name, share in shares.items()}
+                taken[table.projection.name] = len(share)
+        return taken
 
 
 class _JournalTable:
     def __init__(self, projection: Journal[Any], table: sql.Identifier) -> None:
         self.projection = projection
+        self.handles = frozenset(projection.handles)
         self._shape = Shape(projection.row)
-        self._copy = BinaryCopy(table, self._shape.columns)
+        self._copy = TextCopy(table, self._shape.columns)
 
     def write(self, cursor: Cursor[Any], events: Sequence[Recorded]) -> None:
-        values, row_of = self._shape.values, self.projection.row_of
-        self._copy.write(cursor, (values(row_of(recorded)) for recorded in events))
+        self._copy.write(cursor, self._shape.lines(list(map(self.projection.row_of, events))))
 
 
 class _LedgerTable:
     def __init__(self, projection: Ledger[Any], table: sql.Identifier) -> None:
         self.projection = projection
+        self.handles = frozenset(projection.handles)
         self._table = table
         self._shape = Shape(projection.row)
-        self._copy = BinaryCopy(table, self._shape.columns)
+        self._copy = TextCopy(table, self._shape.columns)
         self._key_at = [list(self._shape.columns).index(name) for name in projection.key]
         self._select = self._selection()
         self._update = self._updating()
@@ -69,14 +68,16 @@ class _LedgerTable:
         touched = {key for recorded in events for key in keys_of(recorded.event)}
         if not touched:
             return
-        before = self._load(cursor, touched)
-        after = self.projection.fold_all(before, events)
-        values = self._shape.values
-        if len(after) > len(before):
-            self._copy.write(cursor, (values(row) for key, row in after.items() if key not in before))
-        changed = [(*values(after[key]), *key) for key, row in before.items() if after[key] is not row]
-        if changed:
-            cursor.executemany(self._update, changed)
+        rows = self._load(cursor, touched)
+        kept = list(rows)
+        fold = self.projection.fold
+        for recorded in events:
+            fold(rows, recorded)
+        if kept:
+            cursor.executemany(self._update, [(*self._shape.values(rows[key]), *key) for key in kept])
+        # New rows come after those that were loaded.
+        if made := list(islice(rows.values(), len(kept), None)):
+            self._copy.write(cursor, self._shape.lines(made))
 
     def _load(self, cursor: Cursor[Any], keys: set[Key]) -> dict[Key, Any]:
         rows = cursor.execute(self._select, [list(column) for column in zip(*keys, strict=True)], binary=True)

@@ -1,0 +1,158 @@
+"""A real tape in the hands of a test: a broker that can be killed, plain clients, waits that end."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import nats
+from nats.aio.client import Client
+from nats.errors import TimeoutError as NothingCame
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from contracts.codec import decode, encode
+from contracts.event import Event
+from tape.headers import CAUSE, MSG_ID, TYPE, new_trace, write_headers
+from tape.provision import provision
+from tests.servers import free_port, nats_server
+
+PATIENCE_S = 15.0
+
+
+class Broker:
+    """A nats-server on one port and one directory, which can be killed and started again."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._port = free_port()
+        self._running = ExitStack()
+        self.url = f"nats://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._running.enter_context(nats_server(self._run, self._port))
+
+    def kill(self) -> None:
+        os.kill(child_pid("nats-server", self._run), signal.SIGKILL)
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._running.close()
+
+
+def child_pid(program: str, run: Path) -> int:
+    """Find the process of ours that runs `program` for the run directory `run`."""
+    children = " ".join(task.read_text() for task in Path("/proc/self/task").glob("*/children")).split()
+    (pid,) = (
+        int(child)
+        for child in children
+        if Path(f"/proc/{child}/comm").read_text().strip() == program
+        and f"HMM_RUN_DIR={run}\0".encode() in Path(f"/proc/{child}/environ").read_bytes()
+    )
+    return pid
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a plain client sees of a message on a stream."""
+
+    position: int
+    subject: str
+    headers: Mapping[str, str]
+    payload: bytes
+
+    @property
+    def msg_id(self) -> str:
+        return self.headers.get(MSG_ID, "")
+
+    @property
+    def cause(self) -> int | None:
+        return int(self.headers[CAUSE]) if CAUSE in self.headers else None
+
+    @property
+    def event(self) -> Event:
+        return decode(self.headers[TYPE], self.subject, self.payload)
+
+
+async def _quiet(_error: Exception) -> None:
+    """A broken connection is what these tests are about; nats-py would print each."""
+
+
+@asynccontextmanager
+async def client(url: str) -> AsyncIterator[Client]:
+    """A plain nats-py client that finds a restarted server at once."""
+    nc = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=_quiet)
+    try:
+        yield nc
+    finally:
+        await nc.close()
+
+
+@asynccontextmanager
+async def tape(url: str, last_known: int = 0) -> AsyncIterator[Client]:
+    """A client of a server that has its streams."""
+    async with client(url) as nc:
+        await provision(nc, lambda: last_known)
+        yield nc
+
+
+async def put(nc: Client, event: Event, msg_id: str, cause: int | None = None) -> int:
+    """Put an event on the tape as an edge would, also while the server is being restarted; gives its position."""
+    now = time.time_ns()
+    subject, headers = type(event).subject_of(event), write_headers(event, msg_id, cause, now, new_trace(now, 1))
+    while True:
+        try:
+            return (await nc.jetstream().publish(subject, encode(event), timeout=1, headers=headers)).seq
+        except NothingCame:
+            assert time.time_ns() - now < PATIENCE_S * 1e9, f"{subject} is not taken"
+
+
+async def messages(nc: Client, subject: str = ">", stream: str = "TAPE") -> list[Message]:
+    """List what a stream holds."""
+    inbox = nc.new_inbox()
+    arriving = await nc.subscribe(inbox, pending_msgs_limit=-1, pending_bytes_limit=-1)
+    config = ConsumerConfig(
+        deliver_subject=inbox,
+        filter_subject=subject,
+        ack_policy=AckPolicy.NONE,
+        deliver_policy=DeliverPolicy.ALL,
+        mem_storage=True,
+    )
+    info = await nc.jetstream().add_consumer(stream, config)
+    found = []
+    for _ in range(info.num_pending or 0):
+        message = await arriving.next_msg(timeout=PATIENCE_S)
+        position = message.metadata.sequence.stream
+        found.append(Message(position, message.subject, message.headers or {}, message.data))
+    await arriving.unsubscribe()
+    await nc.jetstream().delete_consumer(stream, info.name)
+    return found
+
+
+async def api(nc: Client, call: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Ask JetStream as the nats tool does."""
+    reply = await nc.request(f"$JS.API.{call}", json.dumps(request or {}).encode(), timeout=PATIENCE_S)
+    answer: dict[str, Any] = json.loads(reply.data)
+    assert "error" not in answer, answer
+    return answer
+
+
+async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], within_s: float = PATIENCE_S) -> float:
+    """Wait until `condition` holds; gives how long that took."""
+    began = time.monotonic()
+    while True:
+        held = condition()
+        if held if isinstance(held, bool) else await held:
+            return time.monotonic() - began
+        assert time.monotonic() - began < within_s, f"still not so after {within_s} s"
+        await asyncio.sleep(0.01)

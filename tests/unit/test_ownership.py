@@ -1,0 +1,135 @@
+"""Who says what and who hears it: one table, and nothing on the tape outside of it."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from contracts.control import Alert, DeadLetter
+from contracts.event import EVENT_TYPES, Event, subject_pattern
+from contracts.examples import examples
+from contracts.market import Bar, Quote
+from contracts.orders import OrderIntent, RiskApproved
+from contracts.ownership import ORDER_EVENTS, ROLES, VENUE_COMMANDS, Kind, overlapping, strategy
+from services.bars.rules import Bars
+from services.clock.rules import MarketClock
+from services.gateway.rules import Gateway
+from services.portfolio.rules import Portfolio
+from services.risk.rules import Risk
+from services.router.rules import Router
+from services.trend.rules import Trend
+from tape.component import Component
+
+TAPE = json.loads((Path(__file__).parents[2] / "deploy/nats/streams/TAPE.json").read_text())
+COMPONENTS: dict[str, type[Component]] = {
+    "bars": Bars,
+    "clock": MarketClock,
+    "gateway": Gateway,
+    "portfolio": Portfolio,
+    "risk": Risk,
+    "router": Router,
+    "trend": Trend,
+}
+
+
+def writers_of(*event_types: type[Event]) -> set[str]:
+    return {role.name for role in ROLES.values() if set(event_types) & set(role.writes)}
+
+
+def test_no_subject_belongs_to_two_writers() -> None:
+    owned = [(role.name, pattern) for role in ROLES.values() for pattern in role.write_subjects()]
+    owners = {pattern: name for name, pattern in owned}
+    assert len(owners) == len(owned)
+    assert overlapping(owners) == []
+
+
+def test_every_event_type_has_exactly_one_writer() -> None:
+    writers = Counter(event_type for role in ROLES.values() for event_type in role.writes)
+    of_everyone = {Alert, DeadLetter}
+    assert writers == Counter(set(EVENT_TYPES.values()) - of_everyone)
+
+
+def test_everything_that_is_written_is_kept_by_the_archive() -> None:
+    assert set(ROLES["archive"].reads) == set(EVENT_TYPES.values())
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES.values(), ids=EVENT_TYPES)
+def test_every_subject_is_taken_by_the_tape(event_type: type[Event]) -> None:
+    subject = event_type.subject_of(examples()[event_type])
+    assert any(overlapping([subject, taken]) for taken in TAPE["subjects"])
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES.values(), ids=EVENT_TYPES)
+def test_the_pattern_of_a_type_holds_its_subjects_and_those_of_no_other(event_type: type[Event]) -> None:
+    pattern = subject_pattern(event_type)
+    for other, example in examples().items():
+        assert bool(overlapping([pattern, other.subject_of(example)])) is (other is event_type)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_says_and_hears_exactly_what_its_role_does(name: str) -> None:
+    role, component = ROLES[name], COMPONENTS[name]
+    assert set(component.produces) - {Alert} == set(role.writes)
+    assert set(component.consumes()) == set(role.reads)
+
+
+def test_components_and_edges_are_told_apart() -> None:
+    assert {role.name for role in ROLES.values() if role.kind is Kind.STRATEGY} == {"trend"}
+    assert {role.name for role in ROLES.values() if role.kind is Kind.EDGE} == {
+        "archive",
+        "clock",
+        "feed",
+        "gateway",
+        "ops",
+    }
+
+
+def test_only_risk_lets_orders_through_and_only_the_router_brings_them_to_a_venue() -> None:
+    assert writers_of(RiskApproved) == {"risk"}
+    assert writers_of(*ORDER_EVENTS) == {"router"}
+    assert writers_of(*VENUE_COMMANDS) == {"router"}
+
+
+def test_nobody_but_the_gateway_hears_venue_commands_and_nobody_but_risk_hears_intents() -> None:
+    hearing = {role.name: set(role.reads) for role in ROLES.values() if role.name != "archive"}
+    assert {name for name, reads in hearing.items() if reads & set(VENUE_COMMANDS)} == {"gateway"}
+    assert {name for name, reads in hearing.items() if OrderIntent in reads} == {"risk"}
+    assert {name for name, reads in hearing.items() if RiskApproved in reads} == {"router"}
+
+
+def test_a_strategy_can_only_wish_under_its_own_name() -> None:
+    scalper = strategy("scalper", Quote)
+    assert scalper.write_subjects() == ["intent.scalper.*.*", "alert.scalper", "dead.scalper"]
+
+
+def test_everyone_alerts_under_their_own_name() -> None:
+    assert ROLES["bars"].write_subjects() == ["md.bar.*.*.*", "alert.bars", "dead.bars"]
+
+
+def test_a_pattern_can_be_narrowed() -> None:
+    assert subject_pattern(Bar) == "md.bar.*.*.*"
+    assert subject_pattern(Bar, interval="5s") == "md.bar.5s.*.*"
+    assert subject_pattern(Bar, instrument="binance.BTCUSDT") == "md.bar.*.binance.BTCUSDT"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"),
+    [
+        ("a.b", "a.b", True),
+        ("a.b", "a.c", False),
+        ("a.*", "a.b", True),
+        ("a.*", "*.b", True),
+        ("a.*", "a.b.c", False),
+        ("a.>", "a.b.c", True),
+        ("a.>", "a.*", True),
+        ("a.>", "b.>", False),
+        ("a.>", "a", False),
+        ("a", "a.>", False),
+        (">", "a", True),
+        ("a.*.c", "a.b.*", True),
+        ("a.b.c", "a.b", False),
+    ],
+)
+def test_two_patterns_overlap_when_a_subject_matches_both(first: str, second: str, *, meet: bool) -> None:
+    assert bool(overlapping([first, second])) is meet
