@@ -43,27 +43,29 @@ class Codec:
         self._upcasters = upcasters
         self._adapters: dict[type[Event], TypeAdapter[Event]] = {}
         self._readers: dict[str, Callable[[bytes], Event]] = {}
-        self._writers: dict[type[Event], tuple[Callable[[Event], bytes], Callable[[bytes], Event]]] = {}
+        self._writers: dict[type[Event], Callable[[Event], bytes]] = {}
 
     def encode(self, event: Event) -> bytes:
         """Write `event` as JSON.
 
         Raises `Undecodable` when no reader would take it: nothing unreadable gets onto the tape.
         """
-        writer = self._writers.get(type(event))
-        if writer is None:
-            adapter = self.adapter(type(event))
-            to_json = partial(adapter.serializer.to_json, warnings="none")
-            writer = self._writers[type(event)] = (to_json, adapter.validator.validate_json)
-        write, read = writer
-        payload = write(event)
+        payload = self.write(event)
         try:
-            read(payload)
+            self.adapter(type(event)).validator.validate_json(payload)
         except ValidationError as error:
             raise Undecodable(_explain(type(event).type_name, error)) from None
         if problem := event.contradiction():
             raise Undecodable(f"{type(event).type_name}.{problem}")
         return payload
+
+    def write(self, event: Event) -> bytes:
+        """Write an event that was checked before."""
+        write = self._writers.get(type(event))
+        if write is None:
+            write = partial(self.adapter(type(event)).serializer.to_json, warnings="none")
+            self._writers[type(event)] = write
+        return write(event)
 
     def decode(self, header: str, subject: str, payload: bytes) -> Event:
         """Read the event that was written to `subject` with the type header `header`; raises `Undecodable`."""
@@ -136,4 +138,5 @@ def _explain(type_name: str, error: ValidationError) -> str:
 
 CODEC = Codec(EVENT_TYPES, UPCASTERS)
 encode = CODEC.encode
+write = CODEC.write
 decode = CODEC.decode

@@ -1,6 +1,7 @@
 """Ways to spend less time on millions of events: to wait while working, and not to look for garbage where none is."""
 
 import gc
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,24 +9,27 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+AHEAD = 4
+
 NEW_OBJECTS = 200_000
 """More than a batch of events is made of: they hold no cycles, and looking for some costs as much as decoding them."""
 
 
 @contextmanager
 def read_ahead(items: Generator[T, None, None]) -> Iterator[Iterator[T]]:
-    """Make the next item in another thread while the one before is worked on; ends the generator in the end."""
+    """Make the next items in another thread while one is worked on; ends the generator in the end."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-            yield _one_ahead(items, thread)
+        yield _ahead(items, thread)
     finally:
+        thread.shutdown(cancel_futures=True)
         items.close()
 
 
-def _one_ahead(items: Iterator[T], thread: ThreadPoolExecutor) -> Iterator[T]:
-    coming = thread.submit(next, items, None)
-    while (item := coming.result()) is not None:
-        coming = thread.submit(next, items, None)
+def _ahead(items: Iterator[T], thread: ThreadPoolExecutor) -> Iterator[T]:
+    coming = deque(thread.submit(next, items, None) for _ in range(AHEAD))
+    while (item := coming.popleft().result()) is not None:
+        coming.append(thread.submit(next, items, None))
         yield item
 
 

@@ -3,21 +3,22 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection, errors
 
+from eventstore.ahead import garbage_looked_for_rarely, read_ahead
 from eventstore.migrate import LOCK
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.fresh import Comparison, Difference, FreshTable
 from eventstore.projections.projection import AnyProjection
 from eventstore.projections.writer import ProjectionWriter
-from eventstore.ahead import garbage_looked_for_rarely, read_ahead
 from eventstore.reader import last_position_of, read_again
 
 SCHEMA = "hmm_rebuild"
-BATCH = 5_000
+BATCH = 2_000
 """Events folded at a time: the memory a rebuild takes, whatever the length of the tape."""
 
 CLOSE = 20_000
@@ -135,8 +136,19 @@ class _Rebuild:
             self._fold(target)
             if last_position_of(self._source) - target <= CLOSE:
                 break
-        for table in self._tables:
-            table.complete(self._connection)
+        self._complete()
+
+    def _complete(self) -> None:
+        """Make the indexes, in both connections at the same time."""
+
+        def complete(connection: Connection, tables: Sequence[FreshTable]) -> None:
+            for table in tables:
+                table.complete(connection)
+
+        with ThreadPoolExecutor(1) as thread:
+            half = thread.submit(complete, self._source, self._tables[1::2])
+            complete(self._connection, self._tables[::2])
+            half.result()
 
     def _fold(self, target: int) -> None:
         batches = read_again(self._source, self._position + 1, target, self._writer.handles, BATCH)

@@ -1,7 +1,6 @@
 """Put messages on the tape without waiting for each acknowledgement, and without losing one or changing their order."""
 
 import asyncio
-import json
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError
+from pydantic_core import from_json
 
 from tape.headers import Headers
 from tape.wire import Wire
@@ -122,7 +122,7 @@ class Publisher:
         sent = self._in_flight.get(number)
         if sent is None:
             return
-        answer: dict[str, Any] = json.loads(payload) if payload else {"error": {"description": "no stream takes it"}}
+        answer: dict[str, Any] = from_json(payload) if payload else {"error": {"description": "no stream takes it"}}
         if error := answer.get("error"):
             self._fail(f"the tape refused {sent.subject} ({sent.headers}): {error.get('description')}")
             return

@@ -8,28 +8,23 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from contracts.codec import Undecodable, decode
 from contracts.recorded import Recorded, Unreadable
+from tape.consumers import consumer_config
 from tape.headers import CAUSE, MSG_ID, TS, TYPE, Headers
 from tape.provision import TAPE
 from tape.wire import Wire, parse_headers
 
 logger = logging.getLogger(__name__)
 
-UNACKED = 8192
-"""How far the server may run ahead of the reader: the most messages that wait in this process."""
 ACK_EVERY = 1024
 ACK_AFTER_S = 0.1
-HEARTBEAT_S = 1.0
 LAST_SENT = "Nats-Last-Consumer"
 SILENT_AFTER_S = 3.0
 TRY_AGAIN_AFTER_S = 0.5
 WAIT_FOR_END_S = 10.0
-ACK_WAIT_S = 600.0
-"""Redelivery is never needed: a reader that lost something starts again behind what it has handled."""
 
 Handle = Callable[[Recorded | Unreadable, Headers], Awaitable[None] | None]
 """Takes a message; what it returns, if anything, is awaited before the next message."""
@@ -225,22 +220,6 @@ class Reader:
             if time.monotonic() - self._last_heard > SILENT_AFTER_S:
                 self._lose(f"sight of the server for {SILENT_AFTER_S:g} s")
                 self._last_heard = time.monotonic()
-
-
-def consumer_config(name: str, subjects: Sequence[str], start: int, inbox: str) -> ConsumerConfig:
-    """Describe the consumer of a component: durable and named, so that its lag is there for all to see."""
-    return ConsumerConfig(
-        durable_name=name,
-        deliver_subject=inbox,
-        filter_subjects=list(subjects),
-        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=start,
-        ack_policy=AckPolicy.ALL,
-        ack_wait=ACK_WAIT_S,
-        max_ack_pending=UNACKED,
-        mem_storage=True,
-        idle_heartbeat=HEARTBEAT_S,
-    )
 
 
 def _received(position: int, subject: str, payload: bytes, headers: Headers) -> Recorded | Unreadable:

@@ -9,7 +9,8 @@ from services.cli import broker
 from services.cli.database import connect, reason
 from services.cli.errors import fail, not_running
 from services.cli.settings import StackSettings, current
-from tape.provision import Provisioned, ProvisionRefused, provision
+from tape.consumers import provision_consumers
+from tape.provision import ProvisionRefused, provision
 
 _CONNECT_SECONDS = 5
 
@@ -19,8 +20,8 @@ def provision_servers() -> None:
     settings = current()
     applied = _migrate(settings.database_url)
     print(f"event store: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
-    for stream in asyncio.run(_provision_tape(settings)):
-        print(f"{stream.stream}: {stream.outcome.value}, {stream.detail}")
+    for line in asyncio.run(_provision_tape(settings)):
+        print(line)
 
 
 def _migrate(database_url: str) -> list[str]:
@@ -32,17 +33,22 @@ def _migrate(database_url: str) -> list[str]:
         not_running(reason(error))
 
 
-async def _provision_tape(settings: StackSettings) -> list[Provisioned]:
+async def _provision_tape(settings: StackSettings) -> list[str]:
     try:
         client = await broker.connect(settings.nats_url, timeout_seconds=_CONNECT_SECONDS)
     except broker.Unreachable as error:
         not_running(str(error))
     try:
-        return await provision(client, lambda: _last_known(settings.database_url))
+        streams = await provision(client, lambda: _last_known(settings.database_url))
+        made = await provision_consumers(client)
     except ProvisionRefused as refusal:
         fail(str(refusal))
     finally:
         await client.close()
+    return [
+        *(f"{stream.stream}: {stream.outcome.value}, {stream.detail}" for stream in streams),
+        f"consumers: {'created ' + ', '.join(made) if made else 'all there'}",
+    ]
 
 
 def _last_known(database_url: str) -> int:

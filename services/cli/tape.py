@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NothingCame
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
+from services.cli import broker
 from services.cli.causes import Step, causes
 from services.cli.errors import fail, misused, not_running
 from services.cli.settings import current
@@ -74,13 +74,11 @@ async def _print_tape(
 
 
 async def connect(nats_url: str) -> Client:
-
-    client = Client()
+    """Connect, or leave with a line that says why not."""
     try:
-        await client.connect(nats_url, connect_timeout=_CONNECT_SECONDS, allow_reconnect=False)
-    except (OSError, NatsError) as error:
-        not_running(f"no answer from {nats_url}: {str(error) or type(error).__name__}")
-    return client
+        return await broker.connect(nats_url, timeout_seconds=_CONNECT_SECONDS)
+    except broker.Unreachable as error:
+        not_running(str(error))
 
 
 def _consumer(start: int | None, since: datetime | None, subject: str) -> ConsumerConfig:

@@ -2,6 +2,9 @@
 
 import asyncio
 import time
+from contextlib import suppress
+
+from nats.js.errors import NotFoundError
 
 from contracts.clock import ClockTick
 from contracts.codec import encode
@@ -9,6 +12,7 @@ from services.clock.rules import SECOND, MarketClock
 from services.clock.settings import ClockSettings, ClockSource
 from tape.headers import new_trace, write_headers
 from tape.host import HostState
+from tape.provision import TAPE
 from tape.publisher import Publisher
 from tape.service import serve, serve_edge
 from tape.settings import load
@@ -36,6 +40,8 @@ class WallClock:
     async def start(self, wire: Wire) -> None:
         self._publisher = Publisher(wire)
         await self._publisher.start()
+        with suppress(NotFoundError):  # the wall clock reads nothing: its consumer would show a lag that is none
+            await wire.nc.jetstream(timeout=10).delete_consumer(TAPE, "clock")
         self.state = HostState.LIVE
 
     async def run(self) -> None:

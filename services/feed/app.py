@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from nats.aio.client import Client
 from prometheus_client import Counter, Gauge
 
-from contracts.codec import encode
+from contracts.codec import encode, write
 from contracts.control import DeadLetter
 from contracts.event import Event
-from contracts.market import Quote, Trade
+from contracts.market import MarketGap, Quote, Trade
 from contracts.ownership import ROLES
 from contracts.types import InstrumentId, instrument_id
 from services.feed.frames import FrameReport, Rejected, fingerprint, read_frames
@@ -32,6 +32,9 @@ from venues.instruments import BINANCE_SPOT
 logger = logging.getLogger(__name__)
 
 FRAMES = Counter("feed_frames_total", "Events brought onto the tape", ["type"])
+FRAMES_OF: dict[type[Event], Counter] = {
+    event_type: FRAMES.labels(event_type.__name__) for event_type in (Quote, Trade, MarketGap, DeadLetter)
+}
 SILENCE = Gauge("ws_message_gap_seconds", "Since the last message of an instrument", ["instrument"])
 
 
@@ -90,9 +93,11 @@ class Feed:
         assert self._publisher is not None
         now = time.time_ns()
         headers = write_headers(event, msg_id, None, now, new_trace(now, self.handled))
-        await self._publisher.publish(type(event).subject_of(event), encode(event), headers)
+        # Market data was checked where it was read or made.
+        payload = write(event) if isinstance(event, Quote | Trade) else encode(event)
+        await self._publisher.publish(type(event).subject_of(event), payload, headers)
         self.handled += 1
-        FRAMES.labels(type(event).__name__).inc()
+        FRAMES_OF[type(event)].inc()
         if isinstance(event, Quote | Trade):
             self._heard(event.instrument)
 

@@ -75,6 +75,7 @@ class ReaderPace:
         behind = {}
         for info in consumers:
             lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
-            if lag > self._max_lag and info.name in ROLES and info.name not in self._given_up:
+            began = info.delivered is not None and info.delivered.consumer_seq > 0
+            if lag > self._max_lag and began and info.name in ROLES and info.name not in self._given_up:
                 behind[info.name] = lag
         return behind

@@ -14,9 +14,10 @@ from contracts.event import Event
 from contracts.market import Quote
 from contracts.recorded import Recorded, Unreadable
 from tape import reader as reader_module
+from tape.consumers import UNACKED
 from tape.headers import Headers, new_trace, write_headers
 from tape.publisher import Publisher
-from tape.reader import UNACKED, Reader, TapeCutOff
+from tape.reader import Reader, TapeCutOff
 from tape.wire import Wire
 from tests.builders import quote, tick, trade
 from tests.live import Broker, client, tape, until
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(autouse=True)
 def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has fallen silent is noticed sooner than in earnest."""
-    monkeypatch.setattr(reader_module, "HEARTBEAT_S", 0.3)
+    monkeypatch.setattr("tape.consumers.HEARTBEAT_S", 0.3)
     monkeypatch.setattr(reader_module, "SILENT_AFTER_S", 1.0)
 
 

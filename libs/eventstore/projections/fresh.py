@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 
@@ -23,7 +23,11 @@ _GRANTS = """
     WHERE pg_class.oid = %s::regclass AND grantee <> relowner
 """
 _COMPARE = """
-    SELECT to_jsonb(live)::text, to_jsonb(fresh)::text, count(*) OVER ()
+    SELECT count(live), count(fresh), count(*) FILTER (WHERE live IS DISTINCT FROM fresh)
+    FROM {live} AS live FULL JOIN {fresh} AS fresh USING ({key})
+"""
+_DIFFERENCES = """
+    SELECT to_jsonb(live)::text, to_jsonb(fresh)::text
     FROM {live} AS live FULL JOIN {fresh} AS fresh USING ({key})
     WHERE live IS DISTINCT FROM fresh
     ORDER BY {key}
@@ -80,7 +84,7 @@ class FreshTable:
         connection.execute(sql.SQL("ANALYZE {}").format(self._fresh))
 
     def _create_indexes(self, connection: Connection, *, keys: bool) -> None:
-        """Create those that constraints need, or the others, under the names they have: migrations know them by these."""
+        """Create those that constraints need, or the others, by the names that migrations know."""
         for name, constraint, definition in connection.execute(_INDEXES, [self._live.as_string()]).fetchall():
             index, table = sql.Identifier(name), self._fresh
             if keys and constraint is not None:
@@ -91,18 +95,24 @@ class FreshTable:
 
     def compare(self, connection: Connection) -> Comparison:
         """Compare every column of every row with the live table."""
-        query = sql.SQL(_COMPARE).format(
+        row = connection.execute(self._beside_live(_COMPARE)).fetchone()
+        assert row is not None
+        before, after, differing = row
+        # Another pass over both, which is not needed as a rule.
+        sample = connection.execute(self._beside_live(_DIFFERENCES)).fetchall() if differing else []
+        return Comparison(
+            rows_before=before,
+            rows_after=after,
+            differing=differing,
+            sample=tuple(Difference(_document(was), _document(now)) for was, now in sample),
+        )
+
+    def _beside_live(self, query: LiteralString) -> sql.Composed:
+        return sql.SQL(query).format(
             live=self._live,
             fresh=self._fresh,
             key=sql.SQL(", ").join(map(sql.Identifier, self._projection.key)),
             sample=sql.Literal(SAMPLE),
-        )
-        rows = connection.execute(query).fetchall()
-        return Comparison(
-            rows_before=_count(connection, self._live),
-            rows_after=_count(connection, self._fresh),
-            differing=rows[0][2] if rows else 0,
-            sample=tuple(Difference(_document(before), _document(after)) for before, after, _ in rows),
         )
 
     def lock_live(self, connection: Connection) -> None:
@@ -116,13 +126,6 @@ class FreshTable:
         assert home is not None
         connection.execute(sql.SQL("DROP TABLE {}").format(self._live))
         connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(self._fresh, sql.Identifier(home[0])))
-
-
-def _count(connection: Connection, table: sql.Identifier) -> int:
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
-    assert row is not None
-    count: int = row[0]
-    return count
 
 
 def _document(text: str | None) -> dict[str, Any] | None:
