@@ -106,6 +106,11 @@ async def tape(url: str, last_known: int = 0) -> AsyncIterator[Client]:
         yield nc
 
 
+async def heard(nc: Client) -> None:
+    """Return when the server has taken all that this client sent; nats-py's `flush` now and then returns too early."""
+    await nc.request("$JS.API.INFO", timeout=PATIENCE_S)
+
+
 async def put(nc: Client, event: Event, msg_id: str, cause: int | None = None) -> int:
     """Put an event on the tape as an edge would, also while the server is being restarted; gives its position."""
     now = time.time_ns()

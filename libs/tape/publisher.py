@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from tape.headers import Headers
 from tape.wire import Wire
 
-WINDOW = 1024
+WINDOW = 512
 """How many messages may be on their way unacknowledged."""
 RESEND_AFTER_S = 2.0
 GIVE_UP_AFTER_S = 60.0

@@ -223,3 +223,21 @@ def test_a_projection_that_is_behind_waits_for_its_rebuild(archive: Archive, sto
     archive.write(recording(1_000, start=1_001))
     assert rows(store_url)["fills"] == 0
     assert rows(store_url)["orders"] > 0
+
+
+def test_texts_reach_the_projections_as_they_are(store_url: str, archive: Archive) -> None:
+    reasons = ["a\tb\r\nc", "\\N", "\\", "C:\\temp\\.", "None", "", "\\.", "\u00e4\u2028"]
+    tape = [
+        Recorded(position, None, f"m/{position}", 0, event)
+        for position, event in enumerate(
+            (
+                example(OrderFilled, client_order_id=f"o-{index}", trade_id=reason)
+                for index, reason in enumerate(reasons)
+            ),
+            1,
+        )
+    ]
+    archive.write(tape)
+    with psycopg.connect(store_url) as connection:
+        found = connection.execute("SELECT trade_id FROM fills ORDER BY position").fetchall()
+    assert [trade_id for (trade_id,) in found] == reasons

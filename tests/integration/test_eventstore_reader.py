@@ -15,7 +15,7 @@ from contracts.recorded import Recorded
 from eventstore.archive import Archive
 from eventstore.edition import Edition, edition_of
 from eventstore.migrate import migrate
-from eventstore.reader import last_position, position_at, read
+from eventstore.reader import last_position, position_at, read, read_again
 from eventstore.retention import apply_retention
 from tests.recordings import recording
 from tests.servers import fresh_database
@@ -69,6 +69,14 @@ class TestReading:
             assert next(reading) == TAPE[0]
             reading.close()
             assert list(read(connection)) == TAPE
+
+    @pytest.mark.parametrize("types", [[OrderFilled], [OrderFilled, ClockTick], [Bar, OrderFilled], [Bar]])
+    @pytest.mark.parametrize("batch", [7, 5_000])
+    def test_reading_again_gives_the_same_in_lists(self, kept_url: str, types: list[type], batch: int) -> None:
+        with psycopg.connect(kept_url, autocommit=True) as connection:
+            lists = list(read_again(connection, 100, 2_900, types, batch))
+        assert [told for of_list in lists for told in of_list] == list(read(kept_url, 100, 2_900, types))
+        assert max(map(len, lists)) <= batch
 
     def test_holds_only_a_few_rows_at_a_time(self, kept_url: str) -> None:
         for _ in read(kept_url, batch=50):  # what is imported and cached once

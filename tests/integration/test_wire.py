@@ -12,7 +12,7 @@ from contracts.orders import OrderSubmitted
 from tape.headers import MSG_ID, STREAM_SOURCE, Headers
 from tape.provision import LEDGER
 from tape.wire import Wire, parse_headers
-from tests.live import PATIENCE_S, client, put, tape, until
+from tests.live import PATIENCE_S, client, heard, put, tape, until
 from tests.recordings import example
 
 pytestmark = pytest.mark.integration
@@ -52,10 +52,10 @@ async def both_ways(nc: Client, other: Client, subject: str) -> tuple[list[Heard
     async def keep(message: Msg) -> None:
         plain.append(message)
 
-    await Wire(nc).subscribe(subject, lambda *heard: raw.append(heard))
+    await Wire(nc).subscribe(subject, lambda *message: raw.append(message))
     await other.subscribe(subject, cb=keep)
-    await nc.flush()
-    await other.flush()
+    await heard(nc)
+    await heard(other)
     return raw, plain
 
 
@@ -75,7 +75,7 @@ async def test_reads_headers_that_a_client_wrote_in_a_way_of_its_own(nc: Client,
     raw, plain = await both_ways(nc, other, "w.odd")
     block = b"NATS/1.0\r\nTight:1\r\nWide:   2  \r\n\r\n"
     await other._send_command(b"HPUB w.odd %d %d\r\n%s\r\n" % (len(block), len(block), block))
-    await other.flush()
+    await heard(other)
     await until(lambda: bool(raw and plain))
     assert parse_headers(raw[0][3]) == plain[0].headers == {"Tight": "1", "Wide": "2"}
 
@@ -83,7 +83,7 @@ async def test_reads_headers_that_a_client_wrote_in_a_way_of_its_own(nc: Client,
 async def test_reads_that_nobody_was_there_to_answer(nc: Client, other: Client) -> None:
     raw, plain = await both_ways(nc, other, "w.nobody.*")
     await nc.publish("w.void", b"", reply="w.nobody.1")
-    await nc.flush()
+    await heard(nc)
     await until(lambda: bool(raw))
     await other.publish("w.void", b"", reply="w.nobody.2")
     await until(lambda: bool(plain))
@@ -101,9 +101,9 @@ async def test_reads_heartbeats_and_where_a_message_was_copied_from(fresh_nats_u
         config = ConsumerConfig(deliver_subject="w.ledger", deliver_policy=DeliverPolicy.ALL, idle_heartbeat=0.2)
         await nc.jetstream().add_consumer(LEDGER, config)
         await until(lambda: len(raw) > 1 and len(plain) > 1)
-        for heard, message in zip(raw, plain, strict=False):
+        for hit, message in zip(raw, plain, strict=False):
             library = {name: value for name, value in (message.headers or {}).items() if name not in STATUS}
-            assert parse_headers(heard[3]) == library
+            assert parse_headers(hit[3]) == library
         copy, heartbeat = parse_headers(raw[0][3]), parse_headers(raw[1][3])
         assert copy[STREAM_SOURCE].startswith(f"TAPE {position} ")
         assert heartbeat["Nats-Last-Consumer"] == "1"
@@ -112,7 +112,7 @@ async def test_reads_heartbeats_and_where_a_message_was_copied_from(fresh_nats_u
 @pytest.mark.parametrize("payload", [b"", b"\r\n", b'{"a": 1}', bytes(range(256)) * 1000])
 async def test_writes_what_a_client_reads(nc: Client, other: Client, payload: bytes) -> None:
     reading = await other.subscribe("w.write.>")
-    await other.flush()
+    await heard(other)
     Wire(nc).send("w.write.a.b", "w.reply.1", ODD, payload)
     message = await reading.next_msg(timeout=PATIENCE_S)
     assert (message.subject, message.reply, message.headers, message.data) == ("w.write.a.b", "w.reply.1", ODD, payload)
@@ -120,7 +120,7 @@ async def test_writes_what_a_client_reads(nc: Client, other: Client, payload: by
 
 async def test_writes_many_in_order_among_what_the_client_writes(nc: Client, other: Client) -> None:
     reading = await other.subscribe("w.many", pending_msgs_limit=-1)
-    await other.flush()
+    await heard(other)
     wire = Wire(nc)
     for number in range(0, 20_000, 2):
         wire.send("w.many", "w.reply", {MSG_ID: f"x/{number}"}, str(number).encode())
@@ -132,29 +132,29 @@ async def test_writes_many_in_order_among_what_the_client_writes(nc: Client, oth
 async def test_refuses_what_is_too_large_for_the_server(nc: Client) -> None:
     with pytest.raises(MaxPayloadError):
         Wire(nc).send("w.large", "w.reply", {"A": "b"}, bytes(nc.max_payload - 10))
-    await nc.flush()
+    await heard(nc)
     assert nc.is_connected
 
 
 async def test_leaves_everybody_elses_messages_to_the_client(nc: Client, other: Client) -> None:
     Wire(nc)
     reading = await nc.subscribe("w.others")
-    await nc.flush()
+    await heard(nc)
     await other.publish("w.others", b"x", headers={"A": "b"})
     message = await reading.next_msg(timeout=PATIENCE_S)
     assert (message.data, message.headers) == (b"x", {"A": "b"})
 
 
 async def test_is_silent_after_unsubscribing(nc: Client, other: Client) -> None:
-    heard: list[str] = []
+    subjects: list[str] = []
     wire = Wire(nc)
-    subscription = await wire.subscribe("w.left", lambda subject, *_: heard.append(subject))
-    await nc.flush()
+    subscription = await wire.subscribe("w.left", lambda subject, *_: subjects.append(subject))
+    await heard(nc)
     await other.publish("w.left", b"")
-    await until(lambda: len(heard) == 1)
+    await until(lambda: len(subjects) == 1)
     await wire.unsubscribe(subscription)
-    await nc.flush()
+    await heard(nc)
     await other.publish("w.left", b"")
-    await other.flush()
-    await nc.flush()
-    assert heard == ["w.left"]
+    await heard(other)
+    await heard(nc)
+    assert subjects == ["w.left"]

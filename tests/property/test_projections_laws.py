@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from contracts.books import EquityMarked
 from contracts.event import Event
+from contracts.lifecycle import CLOSED, Life
 from contracts.orders import OrderEvent, OrderFilled, OrderInitialized
 from contracts.ownership import ORDER_EVENTS
 from contracts.recorded import Recorded
+from contracts.types import OrderStatus
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.fills import Fills
-from eventstore.projections.orders import ENDED, OrderRow, Orders
+from eventstore.projections.orders import OrderRow, Orders
 from eventstore.projections.positions import PositionRow, Positions
-from eventstore.projections.projection import EXACT, Key, Ledger
+from eventstore.projections.projection import Key, Ledger
 from tests.property.event_strategies import equity_marks, of_type, position_changes, tapes
 
 ORDER_IDS = st.sampled_from(["trend-1-0", "trend-1-1"])
@@ -55,9 +57,9 @@ def test_folding_in_two_batches_is_folding_in_one(ledger: Ledger[Any], lives: Ta
 def test_an_event_changes_only_the_rows_it_names(ledger: Ledger[Any], lives: Tapes, data: st.DataObject) -> None:
     rows: dict[Any, Any] = {}
     for recorded in data.draw(lives):
-        changed = ledger.fold(rows, recorded)
-        assert set(changed) <= set(ledger.keys(recorded.event))
-        rows = {**rows, **changed}
+        after = ledger.fold_all(rows, [recorded])
+        assert {key for key, row in after.items() if rows.get(key) != row} <= set(ledger.keys(recorded.event))
+        rows = after
 
 
 @given(tape=ORDER_LIVES)
@@ -67,10 +69,31 @@ def test_an_ended_order_can_only_be_filled(tape: list[Recorded]) -> None:
     for recorded in tape:
         after = orders.fold_all(rows, [recorded])
         for key, row in rows.items():
-            if row.status in ENDED and after[key].status is not row.status:
+            if row.status in CLOSED and after[key].status is not row.status:
                 assert isinstance(recorded.event, OrderFilled)
                 assert recorded.event.leaves == 0
         rows = after
+
+
+@given(tape=ORDER_LIVES)
+def test_the_status_of_an_order_is_where_its_life_led(tape: list[Recorded]) -> None:
+    lives: dict[str, Life] = {}
+    for event in (recorded.event for recorded in tape):
+        order_id = event.order.client_order_id if isinstance(event, OrderInitialized) else client_order_id_of(event)
+        life = lives.setdefault(order_id, Life())
+        lives[order_id] = life.after(event) or life
+    rows = Orders().fold_all({}, tape)
+    assert {row.client_order_id: row.status for row in rows.values()} == {
+        order_id: life.status for order_id, life in lives.items()
+    }
+    for row in rows.values():
+        pending = row.status is OrderStatus.PENDING_CANCEL
+        assert row.status_before_cancel is (lives[row.client_order_id].before_cancel if pending else None)
+
+
+def client_order_id_of(event: Event) -> str:
+    assert isinstance(event, OrderEvent)
+    return event.client_order_id
 
 
 @given(tape=ORDER_LIVES)
@@ -79,7 +102,7 @@ def test_what_is_filled_of_an_order_is_the_sum_of_its_fills(tape: list[Recorded]
     for order in Orders().fold_all({}, tape).values():
         own = [fill for fill in fills if fill.client_order_id == order.client_order_id]
         assert order.filled_quantity == total(own, lambda fill: fill.quantity)
-        assert order.filled_value == total(own, lambda fill: EXACT.multiply(fill.price, fill.quantity))
+        assert order.filled_value == total(own, lambda fill: fill.price * fill.quantity)
 
 
 @given(tape=BOOKS)
@@ -100,13 +123,10 @@ def test_every_projection_takes_every_event_it_handles(data: st.DataObject) -> N
     for projection in PROJECTIONS.values():
         recorded = Recorded(1, None, "m", 0, data.draw(st.one_of(list(map(of_type, projection.handles)))))
         if isinstance(projection, Ledger):
-            assert set(projection.fold({}, recorded)) == set(projection.keys(recorded.event))
+            assert set(projection.fold_all({}, [recorded])) == set(projection.keys(recorded.event))
         else:
             assert projection.row_of(recorded).position == 1
 
 
 def total(rows: list[Any], amount: Callable[[Any], Decimal]) -> Decimal:
-    summed = Decimal(0)
-    for row in rows:
-        summed = EXACT.add(summed, amount(row))
-    return summed
+    return sum(map(amount, rows), Decimal(0))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from inspect import signature
 from typing import NamedTuple
 
 import pytest
@@ -64,7 +65,9 @@ def order_after(*events: Event | type[Event]) -> OrderRow:
         ([*OPEN, OrderExpired], OrderStatus.EXPIRED),
         ([*OPEN, fill("1", "1")], OrderStatus.PARTIALLY_FILLED),
         ([*OPEN, fill("1", "1"), fill("1", "0")], OrderStatus.FILLED),
-        ([*OPEN, OrderPendingCancel, fill("1", "1")], OrderStatus.PARTIALLY_FILLED),
+        ([*OPEN, OrderPendingCancel, fill("1", "1")], OrderStatus.PENDING_CANCEL),
+        ([*OPEN, OrderPendingCancel, fill("1", "1"), OrderCancelRejected], OrderStatus.PARTIALLY_FILLED),
+        ([*OPEN, OrderPendingCancel, fill("1", "0")], OrderStatus.FILLED),
     ],
 )
 def test_the_status_is_what_the_last_events_say(events: list[Event | type[Event]], status: OrderStatus) -> None:
@@ -94,6 +97,26 @@ def test_a_fill_that_overtakes_the_acceptance_is_not_undone_by_it() -> None:
 
 def test_the_denial_of_a_second_use_of_an_id_says_nothing_of_the_first() -> None:
     assert order_after(*OPEN, OrderDenied) == order_after(*OPEN)
+
+
+@pytest.mark.parametrize("ended", [OrderRejected, OrderCanceled, OrderExpired, fill("2", "0")])
+@pytest.mark.parametrize("illegal", [OrderSubmitted, OrderAccepted, OrderCanceled, OrderPendingCancel, OrderRejected])
+def test_what_cannot_happen_after_the_end_changes_nothing(ended: Event | type[Event], illegal: type[Event]) -> None:
+    life = [OrderInitialized, OrderSubmitted] if ended is OrderRejected else [*OPEN]
+    assert order_after(*life, ended, illegal) == order_after(*life, ended)
+
+
+def test_a_fill_that_cannot_happen_is_booked_and_changes_no_status() -> None:
+    order = order_after(OrderInitialized, OrderSubmitted, OrderRejected, fill("1", "0"))
+    assert (order.status, order.filled_quantity) == (OrderStatus.REJECTED, Decimal(1))
+
+
+def test_what_a_refused_cancel_leads_back_to_is_kept_while_it_is_pending() -> None:
+    pending = [*OPEN, OrderPendingCancel]
+    assert order_after(*pending).status_before_cancel is OrderStatus.ACCEPTED
+    assert order_after(*pending, fill("1", "1")).status_before_cancel is OrderStatus.PARTIALLY_FILLED
+    assert order_after(*pending, OrderCancelRejected).status_before_cancel is None
+    assert order_after(*pending, OrderCanceled).status_before_cancel is None
 
 
 def test_a_denied_order_that_was_never_initialized_has_no_terms() -> None:
@@ -136,5 +159,26 @@ def test_a_row_crosses_to_columns_and_back() -> None:
 
 
 @pytest.mark.parametrize("row_type", [OrderRow, FillRow, PositionRow, EquityRow])
-def test_every_field_of_a_row_is_a_column(row_type: type[NamedTuple]) -> None:
-    assert tuple(Shape(row_type).columns) == row_type._fields
+def test_every_field_of_a_row_is_a_column(row_type: type[object]) -> None:
+    assert list(Shape(row_type).columns) == list(signature(row_type).parameters)
+
+
+class Line(NamedTuple):
+    text: str
+    remark: str | None
+    side: Side | None
+    amount: Decimal | None
+    open: bool
+
+
+def test_rows_are_lines_for_copy() -> None:
+    rows = [
+        Line("plain", "a\tb", Side.BUY, Decimal("0.10"), open=True),
+        Line("C:\\N\r\n", None, None, None, open=False),
+        Line("", "\\N", Side.SELL, Decimal("1E+3"), open=False),
+    ]
+    first, second, third, end = Shape(Line).lines(rows).split("\n")
+    assert first.split("\t") == ["plain", r"a\tb", "buy", "0.10", "True"]
+    assert second.split("\t") == [r"C:\\N\r\n", r"\N", r"\N", r"\N", "False"]
+    assert third.split("\t") == ["", r"\\N", "sell", "1E+3", "False"]
+    assert end == ""
