@@ -1,7 +1,7 @@
 """Gives the tape back from its tables, in order: for replay, audit and rebuild."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from heapq import merge
@@ -40,8 +40,7 @@ def read(
     with ExitStack() as stack:
         connection = stack.enter_context(_connect(source)) if isinstance(source, str) else source
         stack.enter_context(connection.transaction())
-        for recorded in _merged(connection, start, stop, _tables(types), batch):
-            yield from recorded
+        yield from _merged(connection, start, stop, _tables(types), batch)
 
 
 def read_again(
@@ -50,22 +49,19 @@ def read_again(
     """Give the same as `read`, in lists, trusting what is in `events`: for a fold, which cannot get it fast enough."""
     tables = [(EVENTS_AGAIN if table is EVENTS else table, names) for table, names in _tables(types)]
     with connection.transaction():
-        yield from _merged(connection, start, stop, tables, batch)
+        merged = _merged(connection, start, stop, tables, batch)
+        while batched := list(islice(merged, batch)):
+            yield batched
 
 
 def _merged(
     connection: Connection, start: int, stop: int | None, tables: Sequence[tuple[Table, list[str] | None]], batch: int
-) -> Iterator[list[Recorded]]:
+) -> Iterator[Recorded]:
     # Tables are opened one after the other while the archive goes on: the checkpoint is what all of them have.
     last = last_position_of(connection)
     stop = last if stop is None else min(stop, last)
-    streams = [_batches(connection, table, start, stop, wanted, batch) for table, wanted in tables]
-    if len(streams) == 1:
-        yield from streams[0]
-    else:
-        merged = merge(*map(chain.from_iterable, streams), key=attrgetter("position"))
-        while batched := list(islice(merged, batch)):
-            yield batched
+    streams = [chain.from_iterable(_batches(connection, table, start, stop, wanted, batch)) for table, wanted in tables]
+    return streams[0] if len(streams) == 1 else merge(*streams, key=attrgetter("position"))
 
 
 def last_position(database_url: str) -> int:
@@ -108,8 +104,8 @@ def _tables(types: Collection[type[Event]] | None) -> list[tuple[Table, list[str
 
 def _batches(
     connection: Connection, table: Table, start: int, stop: int, names: list[str] | None, batch: int
-) -> Iterator[list[Recorded]]:
-    """Read one table with a cursor in the server."""
+) -> Iterator[Iterable[Recorded]]:
+    """Read one table with a cursor in the server; rows become events as they are asked for."""
     query = sql.SQL("SELECT {} FROM {} WHERE seq BETWEEN %(start)s AND %(stop)s {} ORDER BY seq").format(
         sql.SQL(", ").join(map(sql.Identifier, table.read_columns)),
         sql.Identifier(table.name),
@@ -119,7 +115,7 @@ def _batches(
         cursor.adapters.register_loader("jsonb", JsonText)
         cursor.execute(query, {"start": start, "stop": stop, "names": names}, binary=True)
         while rows := cursor.fetchmany(batch):
-            yield list(map(table.recorded_of, rows))
+            yield map(table.recorded_of, rows)
 
 
 class JsonText(Loader):

@@ -19,7 +19,7 @@ from eventstore.reader import last_position_of, read_again
 
 SCHEMA = "hmm_rebuild"
 BATCH = 2_000
-"""Events folded at a time: the memory a rebuild takes, whatever the length of the tape."""
+"""Events folded at a time; with the few batches read ahead, the memory a rebuild takes, whatever the tape's length."""
 
 CLOSE = 20_000
 """Positions behind the archive that are near enough to stop it and fold the rest."""
