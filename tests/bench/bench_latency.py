@@ -199,6 +199,8 @@ def _running(command: list[str], url: str, stdout: int | None = None) -> Iterato
     finally:
         child.terminate()
         child.wait(10)
+        if child.stdout is not None:
+            child.stdout.close()
 
 
 async def _all_reading(url: str, names: set[str]) -> None:
