@@ -19,11 +19,13 @@ ClientOrderId = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=36)]
 MAX_TEXT = 2000
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 
-_MOST = 2**63 - 1
-Nanos = Annotated[int, Field(ge=0, le=_MOST)]
+LARGEST = 2**63 - 1
+"""The largest whole number that the database keeps; also the last nanosecond an event can tell."""
+
+Nanos = Annotated[int, Field(ge=0, le=LARGEST)]
 """Nanoseconds UTC since the epoch."""
 
-Count = Annotated[int, Field(ge=0, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Price = Annotated[float, Field(gt=0)]
 Size = Annotated[float, Field(ge=0)]
 

@@ -175,19 +175,8 @@ def _event_row(recorded: Recorded) -> Row:
         recorded.msg_id,
         recorded.cause,
         recorded.ts_recorded,
-        JSONB_PREFIX + _payload_writer(event_type)(event),
+        JSONB_PREFIX + CODEC.write(event),  # what came from the tape was checked on the way in
     )
-
-
-_payload_writers: dict[type[Event], Callable[[Event], bytes]] = {}
-
-
-def _payload_writer(event_type: type[Event]) -> Callable[[Event], bytes]:
-    """Give the plain serializer: what came from the tape was checked on the way in, `encode` would check it again."""
-    write = _payload_writers.get(event_type)
-    if write is None:
-        write = _payload_writers[event_type] = CODEC.adapter(event_type).serializer.to_json
-    return write
 
 
 def _event_of(row: Row) -> Recorded:

@@ -12,11 +12,12 @@ from nats.js.errors import NotFoundError
 
 from contracts.codec import Undecodable, decode, encode
 from contracts.control import DeadLetter
-from contracts.event import Event, subject_pattern
+from contracts.event import Event
 from contracts.ownership import ROLES, Role
 from contracts.recorded import Recorded, Unreadable
-from contracts.types import MAX_TEXT
+from contracts.types import LARGEST, MAX_TEXT
 from tape.component import Component
+from tape.consumers import read_subjects
 from tape.headers import (
     MSG_ID,
     NOTHING_SAID,
@@ -48,10 +49,6 @@ Observer = Callable[[Event, float | None], None]
 Observers = Mapping[type[Event], Observer]
 
 
-LATEST = 2**63 - 1
-"""The last nanosecond that an event can tell."""
-
-
 class HostState(Enum):
     STARTING = "starting"
     CATCHING_UP = "catching_up"
@@ -76,15 +73,14 @@ class Host:
         self.component = component
         self.role = _declared(component)
         self.publisher = Publisher(wire)
-        subjects = [subject_pattern(event_type) for event_type in component.consumes()]
         self._nc = wire.nc
         self._observers = observers
         self._handlers = component.handlers()
         self._durable: tuple[type[Event], ...] = getattr(component, "durable", ())
-        self._ledger = LedgerWatch(wire.nc, [subject_pattern(event_type) for event_type in self._durable])
+        self._ledger = LedgerWatch(wire.nc, read_subjects(self._durable))
         self._watermark = NOTHING_SAID
         self._spans = time.time_ns()
-        self.reader = Reader(wire, component.name, subjects, start=1, handle=self.handle)
+        self.reader = Reader(wire, component.name, read_subjects(component.consumes()), start=1, handle=self.handle)
         self._started = False
 
     @property
@@ -237,7 +233,7 @@ def _declared(component: Component) -> Role:
 
 def _dead(name: str, unreadable: Unreadable) -> DeadLetter:
     ts = unreadable.headers.get(TS, "")
-    now = min(int(ts), LATEST) if ts.isdecimal() else 0
+    now = min(int(ts), LARGEST) if ts.isdecimal() else 0
     source = f"position {unreadable.position}, {unreadable.subject}"
     return _letter(name, source, now, now, unreadable.reason, unreadable.payload[:200].decode(errors="replace"))
 
