@@ -30,6 +30,11 @@ status *ARGS:
 logs NAME *ARGS:
     @.venv/bin/hmm logs "$@"
 
+# Judge what components said by what they say now, e.g. `just audit --all`
+[group('run')]
+audit *ARGS:
+    @.venv/bin/hmm audit "$@"
+
 # Say what is missing on this machine, and how to get it; needs nothing but Python
 [group('run')]
 doctor:
@@ -59,6 +64,7 @@ lint: setup
     .venv/bin/lint-imports
     .venv/bin/shellcheck deploy/*/*.sh .ci/run
     deploy/local/nats.sh -t
+    deploy/local/ledger.sh -t
     .venv/bin/compose-lint --fail-on low --strict-config --skip-suppressed --quiet deploy/compose/compose.yaml
     .venv/bin/hadolint deploy/compose/Dockerfile
     .venv/bin/hmm schemas --check
@@ -69,7 +75,7 @@ lint: setup
 bench *ARGS: setup
     .venv/bin/pytest tests/bench -s "$@"
 
-# Write everything under schemas/
+# Write what is generated: schemas/ and the NATS server's permissions
 [group('change')]
 schemas: setup
     .venv/bin/hmm schemas

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import os
-import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -21,45 +20,40 @@ from contracts.codec import decode, encode
 from contracts.event import Event
 from tape.headers import CAUSE, MSG_ID, TYPE, new_trace, write_headers
 from tape.provision import provision
-from tests.servers import free_port, nats_server
+from tape.streams import LEDGER, LEDGER_DOMAIN, TAPE
+from tape.streams import api as subject_of_api
+from tests.servers import Ports, ledger_server, tape_server
 
 PATIENCE_S = 15.0
 
 
 class Broker:
-    """A nats-server on one port and one directory, which can be killed and started again."""
+    """A pair of nats-servers on one directory; that of TAPE can be killed and started again."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._port = free_port()
-        self._running = ExitStack()
-        self.url = f"nats://127.0.0.1:{self._port}"
+        self._ports = Ports()
+        self._tape = ExitStack()
+        self._ledger = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"nats://127.0.0.1:{self._ports.client}"
 
     def start(self) -> None:
-        self._running.enter_context(nats_server(self._run, self._port))
+        self._process = self._tape.enter_context(tape_server(self._run, self._ports))
 
     def kill(self) -> None:
-        os.kill(child_pid("nats-server", self._run), signal.SIGKILL)
-        self._running.close()
+        assert self._process is not None
+        self._process.kill()
+        self._tape.close()
 
     def __enter__(self) -> Self:
         self.start()
+        self._ledger.enter_context(ledger_server(self._run, self._ports))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._running.close()
-
-
-def child_pid(program: str, run: Path) -> int:
-    """Find the process of ours that runs `program` for the run directory `run`."""
-    children = " ".join(task.read_text() for task in Path("/proc/self/task").glob("*/children")).split()
-    (pid,) = (
-        int(child)
-        for child in children
-        if Path(f"/proc/{child}/comm").read_text().strip() == program
-        and f"HMM_RUN_DIR={run}\0".encode() in Path(f"/proc/{child}/environ").read_bytes()
-    )
-    return pid
+        self._ledger.close()
+        self._tape.close()
 
 
 @dataclass(frozen=True)
@@ -133,20 +127,22 @@ async def messages(nc: Client, subject: str = ">", stream: str = "TAPE") -> list
         deliver_policy=DeliverPolicy.ALL,
         mem_storage=True,
     )
-    info = await nc.jetstream().add_consumer(stream, config)
+    js = nc.jetstream(domain=LEDGER_DOMAIN if stream == LEDGER else None)
+    info = await js.add_consumer(stream, config)
     found = []
     for _ in range(info.num_pending or 0):
         message = await arriving.next_msg(timeout=PATIENCE_S)
         position = message.metadata.sequence.stream
         found.append(Message(position, message.subject, message.headers or {}, message.data))
     await arriving.unsubscribe()
-    await nc.jetstream().delete_consumer(stream, info.name)
+    await js.delete_consumer(stream, info.name)
     return found
 
 
 async def api(nc: Client, call: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Ask JetStream as the nats tool does."""
-    reply = await nc.request(f"$JS.API.{call}", json.dumps(request or {}).encode(), timeout=PATIENCE_S)
+    """Ask JetStream as the nats tool does, on the server that has the stream which `call` ends with."""
+    subject = subject_of_api(LEDGER if call.endswith(f".{LEDGER}") and TAPE not in call else TAPE, call)
+    reply = await nc.request(subject, json.dumps(request or {}).encode(), timeout=PATIENCE_S)
     answer: dict[str, Any] = json.loads(reply.data)
     assert "error" not in answer, answer
     return answer

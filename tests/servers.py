@@ -1,4 +1,4 @@
-"""Real servers for tests: the plain-process stack's nats-server and PostgreSQL, on free ports and scratch data."""
+"""Real servers for tests: the plain-process stack's nats-servers and PostgreSQL, on free ports and scratch data."""
 
 import os
 import shutil
@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -39,13 +40,98 @@ def scratch_directory() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Ports:
+    """Where a pair of nats-servers listens."""
+
+    client: int = field(default_factory=free_port)
+    leaf: int = field(default_factory=free_port)
+
+
 @contextmanager
 def nats_server(run: Path, port: int | None = None) -> Iterator[str]:
-    """A nats-server that keeps its streams under `run`; yields its URL. The same `run` again is a restart."""
-    port = port or free_port()
-    settings = {"HMM_NATS_PORT": str(port), "HMM_NATS_MONITOR_PORT": str(free_port())}
-    with _process("nats", run, settings, stop=signal.SIGTERM, ready=lambda: _greets(port)):
-        yield f"nats://127.0.0.1:{port}"
+    """A pair of nats-servers, for TAPE and for LEDGER, that keep their streams under `run` and let everybody in.
+
+    Yields the URL. The same `run` again is a restart.
+    """
+    ports = Ports(client=port or free_port())
+    with tape_server(run, ports), ledger_server(run, ports):
+        yield f"nats://127.0.0.1:{ports.client}"
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A pair of nats-servers that let in only who has a key."""
+
+    run: Path
+    ports: Ports
+    ledger_monitor: int
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.ports.client}"
+
+    def key(self, user: str) -> Path:
+        return self.run / "keys" / f"{user}.nk"
+
+
+@contextmanager
+def secured_nats_server(run: Path) -> Iterator[Secured]:
+    """A pair of nats-servers as the stack runs them: with keys and permissions."""
+    server = Secured(run, Ports(), free_port())
+    settings = {
+        "HMM_NATS_PORT": str(server.ports.client),
+        "HMM_NATS_MONITOR_PORT": str(free_port()),
+        "HMM_NATS_LEAF_PORT": str(server.ports.leaf),
+        "HMM_LEDGER_MONITOR_PORT": str(server.ledger_monitor),
+    }
+    with (
+        _script("nats", run, settings, ready=lambda: _greets(server.ports.client)),
+        _script("ledger", run, settings, ready=lambda: _listens(server.ledger_monitor)),
+    ):
+        yield server
+
+
+@contextmanager
+def leaf_server(run: Path, server: Secured, seed: str) -> Iterator[Path]:
+    """A nats-server that tries to join as the ledger does, with a key of its choice; yields its log."""
+    monitor = free_port()
+    settings = {
+        "HMM_LEDGER_SEED": seed,
+        "HMM_LEDGER_MONITOR_PORT": str(monitor),
+        "HMM_LEDGER_STORE": f"'{run / 'ledger'}'",
+        "HMM_NATS_LEAF_URL": f"'nats://127.0.0.1:{server.ports.leaf}'",
+        "HMM_NKEY_OPERATOR": (server.run / "keys" / "operator.pub").read_text().strip(),
+    }
+    with _nats("secured-ledger.conf", run, settings, ready=lambda: _listens(monitor)):
+        yield run / "secured-ledger.conf.log"
+
+
+@contextmanager
+def tape_server(run: Path, ports: Ports) -> Iterator[subprocess.Popen[bytes]]:
+    """The open nats-server of TAPE and the buckets."""
+    settings = {
+        "HMM_NATS_HOST": "127.0.0.1",
+        "HMM_NATS_PORT": str(ports.client),
+        "HMM_NATS_MONITOR_PORT": str(free_port()),
+        "HMM_NATS_LEAF_PORT": str(ports.leaf),
+        "HMM_NATS_STORE": f"'{run / 'nats'}'",
+    }
+    with _nats("server.conf", run, settings, ready=lambda: _greets(ports.client)) as process:
+        yield process
+
+
+@contextmanager
+def ledger_server(run: Path, ports: Ports) -> Iterator[subprocess.Popen[bytes]]:
+    """The open nats-server of LEDGER, which joins that of TAPE."""
+    monitor = free_port()
+    settings = {
+        "HMM_LEDGER_MONITOR_PORT": str(monitor),
+        "HMM_LEDGER_STORE": f"'{run / 'ledger'}'",
+        "HMM_NATS_LEAF_URL": f"'nats://127.0.0.1:{ports.leaf}'",
+    }
+    with _nats("ledger.conf", run, settings, ready=lambda: _listens(monitor)) as process:
+        yield process
 
 
 @contextmanager
@@ -54,7 +140,7 @@ def postgres_server(run: Path, port: int | None = None) -> Iterator[str]:
     port = port or free_port()
     url = f"postgresql://hmm@127.0.0.1:{port}/hmm"
     settings = {"HMM_POSTGRES_PORT": str(port)}
-    with _process("postgres", run, settings, stop=signal.SIGINT, ready=lambda: _answers(url)):
+    with _script("postgres", run, settings, stop=signal.SIGINT, ready=lambda: _answers(url)):
         yield url
 
 
@@ -75,18 +161,42 @@ def fresh_database(server_url: str, name: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 
+def _nats(
+    config: str, run: Path, settings: dict[str, str], ready: Callable[[], bool]
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    command = [str(ROOT / ".venv" / "bin" / "nats-server"), "-c", str(ROOT / "deploy" / "nats" / config)]
+    return _process(config, command, run, settings, stop=signal.SIGTERM, ready=ready)
+
+
+def _script(
+    name: str,
+    run: Path,
+    settings: dict[str, str],
+    *,
+    stop: signal.Signals = signal.SIGTERM,
+    ready: Callable[[], bool],
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Run deploy/local/<name>.sh, which replaces itself with the server: what we start is what we end."""
+    command = [str(ROOT / "deploy" / "local" / f"{name}.sh")]
+    return _process(name, command, run, settings, stop=stop, ready=ready)
+
+
 @contextmanager
 def _process(
-    name: str, run: Path, settings: dict[str, str], *, stop: signal.Signals, ready: Callable[[], bool]
-) -> Iterator[None]:
-    """Run deploy/local/<name>.sh until the block ends; a killed test run takes it along."""
+    name: str,
+    command: list[str],
+    run: Path,
+    settings: dict[str, str],
+    *,
+    stop: signal.Signals,
+    ready: Callable[[], bool],
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends; a killed test run takes it along."""
     run.mkdir(parents=True, exist_ok=True)
     log = run / f"{name}.log"
-    # The script replaces itself with the server, so the process we start is the one we end.
-    command = ["setpriv", f"--pdeathsig={stop.name}", "--", str(ROOT / "deploy" / "local" / f"{name}.sh")]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command,
+            ["setpriv", f"--pdeathsig={stop.name}", "--", *command],
             env={**os.environ, **settings, "HMM_RUN_DIR": str(run)},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -95,7 +205,7 @@ def _process(
         )
     try:
         _wait_until(ready, process, log)
-        yield
+        yield process
     finally:
         process.send_signal(stop)
         try:
@@ -120,6 +230,14 @@ def _greets(port: int) -> bool:
             return connection.recv(5) == b"INFO "
     except OSError:
         return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(url: str) -> bool:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Run the plain-process stack's nats-server in the foreground; arguments go to it (`-t` only checks the configuration).
+# Run the plain-process stack's nats-server, which keeps the tape, in the foreground; arguments go to it (`-t` only
+# checks the configuration).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -10,9 +11,14 @@ server=$root/.venv/bin/nats-server
 }
 
 run=$(realpath -m "${HMM_RUN_DIR:-$root/.run}")
-mkdir -p "$run"
+[ -s "$run/keys/public.env" ] || HMM_RUN_DIR=$run "$root/.venv/bin/hmm" keys >&2
+set -a # the public keys of all users
+# shellcheck source=/dev/null
+. "$run/keys/public.env"
+set +a
 export HMM_NATS_HOST=${HMM_NATS_HOST:-127.0.0.1}
 export HMM_NATS_PORT=${HMM_NATS_PORT:-4222}
 export HMM_NATS_MONITOR_PORT=${HMM_NATS_MONITOR_PORT:-8222}
+export HMM_NATS_LEAF_PORT=${HMM_NATS_LEAF_PORT:-7422}
 export HMM_NATS_STORE="'$run/nats'" # quoted, because the server parses the value as if it stood in its file
-exec "$server" -c "$root/deploy/nats/server.conf" "$@"
+exec "$server" -c "$root/deploy/nats/secured.conf" "$@"

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from contracts.books import EquityMarked, MarkedPosition, PositionChanged
 from contracts.clock import ClockTick
-from contracts.control import Alert, DeadLetter, TradingStateSet
+from contracts.control import Alert, DeadLetter, GuardSet, LeaseTaken, TradingStateSet
 from contracts.event import Event
 from contracts.market import Bar, MarketGap, Quote, Trade
 from contracts.orders import (
@@ -180,6 +180,8 @@ def examples() -> dict[type[Event], Event]:
             ),
         ),
         TradingStateSet(**at, state=TradingState.HALTED, operator="alice", reason="exchange maintenance"),
+        GuardSet(**at, guard="archive", state=TradingState.HALTED, reason="the event store is 6 hours behind"),
+        LeaseTaken(**at, component="router", instance="host-1/4711", settings='{"remembered_orders":10000}'),
         Alert(**at, component="router", severity=Severity.WARNING, code="unknown_order", message="report for nobody"),
         DeadLetter(
             **at,

@@ -6,7 +6,7 @@ from enum import Enum
 
 from contracts.books import EquityMarked, PositionChanged
 from contracts.clock import ClockTick
-from contracts.control import Alert, DeadLetter, TradingStateSet
+from contracts.control import Alert, DeadLetter, GuardSet, LeaseTaken, TradingStateSet
 from contracts.event import EVENT_TYPES, Event, subject_pattern
 from contracts.market import Bar, MarketGap, Quote, Trade
 from contracts.orders import (
@@ -69,7 +69,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Role:
-    """One writer on the tape. Beyond `writes`, each may write alerts and dead letters under its own name."""
+    """One writer on the tape. Beyond `writes`, each takes its lease and writes alerts and dead letters of its own."""
 
     name: str
     kind: Kind
@@ -78,12 +78,12 @@ class Role:
 
     @property
     def all_writes(self) -> EventTypes:
-        return (*self.writes, Alert, DeadLetter)
+        return (*self.writes, Alert, DeadLetter, LeaseTaken)
 
     def subject(self, event_type: type[Event]) -> str:
         """Give the pattern of subjects that this role writes events of `event_type` to."""
         strategy = {"strategy": self.name} if self.kind is Kind.STRATEGY else {}
-        return subject_pattern(event_type, component=self.name, **strategy)
+        return subject_pattern(event_type, component=self.name, guard=self.name, **strategy)
 
     def write_subjects(self) -> list[str]:
         return [self.subject(event_type) for event_type in self.all_writes]
@@ -105,14 +105,17 @@ ROLES: dict[str, Role] = {
             "risk",
             Kind.COMPONENT,
             (RiskApproved, RiskRejected),
-            (OrderIntent, Quote, TradingStateSet, *ORDER_ENDS),
+            (OrderIntent, Quote, TradingStateSet, GuardSet, *ORDER_ENDS),
         ),
         Role(
-            "router", Kind.COMPONENT, (*ORDER_EVENTS, *VENUE_COMMANDS), (RiskApproved, TradingStateSet, *VENUE_REPORTS)
+            "router",
+            Kind.COMPONENT,
+            (*ORDER_EVENTS, *VENUE_COMMANDS),
+            (RiskApproved, TradingStateSet, GuardSet, *VENUE_REPORTS),
         ),
         Role("gateway", Kind.EDGE, VENUE_REPORTS, (Quote, Trade, *VENUE_COMMANDS)),
         Role("portfolio", Kind.COMPONENT, (PositionChanged, EquityMarked), (OrderFilled, Quote, ClockTick)),
-        Role("archive", Kind.EDGE, (), tuple(EVENT_TYPES.values())),
+        Role("archive", Kind.EDGE, (GuardSet,), tuple(EVENT_TYPES.values())),
         Role("ops", Kind.EDGE, (TradingStateSet,), ()),
     )
 }
@@ -122,6 +125,11 @@ def overlapping(patterns: Iterable[str]) -> list[tuple[str, str]]:
     """List the pairs of NATS patterns that some subject would match both of."""
     listed = list(patterns)
     return [(a, b) for i, a in enumerate(listed) for b in listed[i + 1 :] if _meet(a.split("."), b.split("."))]
+
+
+def matches(subject: str, pattern: str) -> bool:
+    """Say whether a NATS pattern holds this subject."""
+    return _meet(subject.split("."), pattern.split("."))
 
 
 def _meet(a: list[str], b: list[str]) -> bool:

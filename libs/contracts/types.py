@@ -19,6 +19,9 @@ ClientOrderId = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=36)]
 MAX_TEXT = 2000
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 
+Json = Annotated[str, Field(max_length=65_536, pattern=r"^[^\x00]*$")]
+"""A JSON document inside an event: settings, for instance."""
+
 LARGEST = 2**63 - 1
 """The largest whole number that the database keeps; also the last nanosecond an event can tell."""
 

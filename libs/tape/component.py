@@ -40,6 +40,10 @@ class Component:
 
     name: str
     produces: ClassVar[tuple[type[Event], ...]]
+    State: ClassVar[type[Any]]
+    """A dataclass of all that the component knows beyond its settings, of types that JSON gives back exactly."""
+    state_version: ClassVar[int] = 1
+    """Raised whenever a kept state would be understood wrongly: older ones are then made anew from the tape."""
     moment: Moment
     _handlers: ClassVar[dict[type[Event], str]] = {}
 
@@ -53,6 +57,18 @@ class Component:
         for attribute, method in vars(cls).items():
             for event_type in getattr(method, _HANDLES, ()):
                 cls._handlers[event_type] = attribute
+
+    def state(self) -> Any:  # noqa: ANN401 # each component has a type of its own
+        """Give what the component knows. It is looked at before the next event is handled, and never changed."""
+        raise NotImplementedError(f"{type(self).__name__} has no state that could be kept")
+
+    def restore(self, state: Any) -> None:  # noqa: ANN401 # as above
+        """Go on from a state that such a component gave, perhaps under other settings.
+
+        What can only be meant under those settings (an average over another number of bars) begins anew. The state is
+        taken over, not copied: nobody else may use it any more.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no state that could be kept")
 
     @classmethod
     def consumes(cls) -> tuple[type[Event], ...]:

@@ -28,15 +28,32 @@ class Watermark:
     index: int
 
 
-NOTHING_SAID = Watermark(0, -1)
-
-
 def watermark_of(msg_id: str) -> Watermark | None:
     """Read an output id back; None if it is an edge's own kind of id."""
     parts = msg_id.rsplit("/", 2)
     if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
         return None
     return Watermark(int(parts[1]), int(parts[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a writer demands of the server: that the last message on `subject` is still the one at `position`."""
+
+    subject: str
+    position: int
+
+    @property
+    def headers(self) -> Headers:
+        return {
+            "Nats-Expected-Last-Subject-Sequence": str(self.position),
+            "Nats-Expected-Last-Subject-Sequence-Subject": self.subject,
+        }
+
+
+def writer_and_watermark(msg_id: str) -> tuple[str, Watermark | None]:
+    """Read the writer of a message from its id, and how far it got; None if it is an edge's own kind of id."""
+    return msg_id.partition("/")[0], watermark_of(msg_id)
 
 
 def new_trace(origin_ns: int, salt: int) -> str:

@@ -1,57 +1,48 @@
-"""Run a component on the live tape: catch up silently, go on exactly where it stopped, then live."""
+"""Run one instance of a component on the live tape: restore it, follow, take over, speak, keep snapshots."""
 
+import asyncio
 import logging
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from enum import Enum
-from typing import TypeVar
+from itertools import islice
 
-from nats.aio.client import Client
-from nats.js.errors import NotFoundError
+from pydantic import BaseModel
 
-from contracts.codec import Undecodable, decode, encode
-from contracts.control import DeadLetter
+from contracts.codec import Undecodable, encode
+from contracts.control import LeaseTaken
 from contracts.event import Event
 from contracts.ownership import ROLES, Role
 from contracts.recorded import Recorded, Unreadable
-from contracts.types import LARGEST, MAX_TEXT
+from tape.blueprint import Blueprint
 from tape.component import Component
-from tape.consumers import read_subjects
-from tape.headers import (
-    MSG_ID,
-    NOTHING_SAID,
-    TRACE,
-    TS,
-    TYPE,
-    Headers,
-    Watermark,
-    new_trace,
-    origin_ns,
-    output_id,
-    same_trace,
-    watermark_of,
-    write_headers,
-)
+from tape.consumers import standby
+from tape.folding import dead_letter
+from tape.headers import Fence, new_trace, origin_ns, output_id, same_trace, write_headers
+from tape.history import History, HistoryMissing
+from tape.keeping import SnapshotKeeper
+from tape.lease import Lease
 from tape.ledger import LedgerWatch
 from tape.provision import TAPE
-from tape.publisher import Publisher
 from tape.reader import Reader
+from tape.replica import Answer, Replica
+from tape.seat import Seat
+from tape.snapshot import Snapshot, UnusableSnapshot
+from tape.tasks import end
 from tape.wire import Wire
-
-E = TypeVar("E", bound=Event)
 
 logger = logging.getLogger(__name__)
 
-Observer = Callable[[Event, float | None], None]
-"""Hears each event that a component says live, and how long ago (ms) the outside fact behind it came onto the tape."""
-
-Observers = Mapping[type[Event], Observer]
+SNAPSHOT_EVERY = 20_000
+"""Events between two snapshots: what a restart has to fold at most."""
+HISTORY_BATCH = 2_000
+LOOK_AGAIN_AFTER_S = 0.25
 
 
 class HostState(Enum):
     STARTING = "starting"
     CATCHING_UP = "catching_up"
+    STANDBY = "standby"
     LIVE = "live"
     FINISHED = "finished"
     FAILED = "failed"
@@ -62,204 +53,302 @@ class NotDeclared(RuntimeError):
 
 
 class Host:
-    """One component, its reader and its publisher.
+    """One instance: its replica, its reader and its publisher.
 
-    What it had said before is known from the last message on its own subjects: inputs before that one's cause are
-    folded without a word, that input is resumed behind the output it got to, everything later is answered. Outputs
-    carry deterministic ids.
+    It follows the tape until it reads its own `LeaseTaken`; there it says what is still owed, and from there on it
+    answers at once. Until then, and as long as another instance leads, it says nothing.
     """
 
-    def __init__(self, component: Component, wire: Wire, observers: Observers) -> None:
-        self.component = component
-        self.role = _declared(component)
-        self.publisher = Publisher(wire)
+    def __init__(self, blueprint: Blueprint, settings: BaseModel, wire: Wire, history: History | None) -> None:
+        self.name = blueprint.name
+        self._role = _declared(blueprint, settings)
+        self.reader: Reader | None = None
+        self.how_restored = ""
+        self._blueprint = blueprint
+        self._settings = settings
+        self._wire = wire
         self._nc = wire.nc
-        self._observers = observers
-        self._handlers = component.handlers()
-        self._durable: tuple[type[Event], ...] = getattr(component, "durable", ())
-        self._ledger = LedgerWatch(wire.nc, read_subjects(self._durable))
-        self._watermark = NOTHING_SAID
+        self._history = history
+        self._observers = blueprint.observe()
+        self._seat = Seat(
+            wire,
+            self.name,
+            settings.model_dump_json(),
+            on_fence=self._may_lead,
+        )
+        self._waiting_place = Lease(wire.nc, standby(self.name), self._seat.instance)
+        self._publisher = self._seat.publisher
+        self._keeper = SnapshotKeeper(wire.nc, self.name)
+        self._ledger = LedgerWatch(wire.nc)
+        self._replica = Replica(blueprint, settings, self._seat.instance)
+        self._durable: tuple[type[Event], ...] = getattr(self._replica.component, "durable", ())
+        self._last_durable: Recorded | None = None
+        self._fenced = asyncio.Event()
         self._spans = time.time_ns()
-        self.reader = Reader(wire, component.name, read_subjects(component.consumes()), start=1, handle=self.handle)
-        self._started = False
+        self._state = HostState.STARTING
+        self._speaking = False
+        self._since_snapshot = 0
+        self._snapshot_due: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> HostState:
-        if self.reader.failure.done():
+        if self.reader is not None and self.reader.failure.done():
             return HostState.FAILED
-        if not self._started:
-            return HostState.STARTING
-        return HostState.CATCHING_UP if self.reader.position < self._watermark.cause else HostState.LIVE
+        return self._state
+
+    @property
+    def component(self) -> Component:
+        return self._replica.component
+
+    @property
+    def position(self) -> int:
+        return self._replica.position
+
+    @property
+    def said(self) -> int:
+        """How many messages of ours the tape has acknowledged."""
+        return self._publisher.acknowledged
 
     async def start(self) -> None:
-        self._watermark = await last_said(self._nc, self.role)
-        if self._watermark.cause:
-            logger.info("%s folds silently up to position %s", self.component.name, self._watermark.cause)
-        await self.publisher.start()
-        if self._durable:
-            await self._ledger.start()
-        await self.reader.start()
-        self._started = True
+        await self._seat.start()
 
     async def run(self) -> None:
         """Work until something fails; raises what failed."""
-        await self.reader.failure
+        await self._seat.while_held(self._live())
 
     async def stop(self) -> None:
-        """Stop reading, put on the tape what was said, and leave."""
-        await self.reader.stop()
-        await self._ledger.stop()
-        if not self.reader.failure.done():
-            await self.publisher.flush()
-        await self.publisher.stop()
+        """Stop reading, put on the tape what was said, keep a snapshot, and let the next one take over."""
+        if self.reader is not None:
+            await self.reader.stop()
+        whole = self._replica.leads and not self._speaking and self.state is not HostState.FAILED
+        await self._seat.leave(before_leaving=self._keep_the_last if whole else None)
 
-    def handle(self, received: Recorded | Unreadable, headers: Headers) -> Awaitable[None] | None:
-        """Let the component answer one message; None when there is nothing to wait for."""
-        if isinstance(received, Recorded) and isinstance(received.event, self._durable) and self._is_live(received):
-            return self._handle_when_durable(received, headers)
-        said = self._fold(received)
-        if not said or not self._is_live(received):
+    def handle(self, received: Recorded | Unreadable, trace: str) -> Awaitable[None] | None:
+        """Let the replica fold one message; None when there is nothing to wait for."""
+        if isinstance(received, Recorded) and isinstance(received.event, self._durable):
+            self._last_durable = received
+            if self._replica.leads:
+                return self._handle_when_durable(received, trace)
+        if not self._fenced.is_set() and self._is_our_lease(received):
+            return self._handle_when_fenced(received, trace)
+        return self._take(received, trace)
+
+    # -- from nothing to live ------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        slot = await self._find_slot()
+        began = time.monotonic()
+        await self._restore()
+        await self._catch_up_from_history()
+        self._state = HostState.CATCHING_UP
+        reader = await self._read_as(slot)
+        self.how_restored += f" in {time.monotonic() - began:.2f} s"
+        logger.info("%s %s", self.name, self.how_restored)
+        if slot != self.name:
+            self._state = HostState.STANDBY
+            reader = await self._inherit(slot, reader)
+        await self._seat.hold()
+        await asyncio.shield(reader.failure)
+
+    async def _find_slot(self) -> str:
+        """Take the lease, or the place of the one who waits for it; with both taken, wait for either."""
+        self._state = HostState.STANDBY
+        while True:
+            if await self._seat.lease.try_take():
+                self._seat.keep()
+                self._state = HostState.STARTING
+                return self.name
+            if await self._waiting_place.try_take():
+                return self._waiting_place.name
+            await asyncio.sleep(LOOK_AGAIN_AFTER_S)
+
+    async def _restore(self) -> None:
+        """Go on from the last snapshot, or begin at position 1 with the settings that were in force there."""
+        self.how_restored = "begins at position 1"
+        snapshot = await self._keeper.load()
+        if snapshot is not None:
+            try:
+                self._replica = Replica.restored(self._blueprint, snapshot, self._seat.instance)
+                self.how_restored = f"goes on from its snapshot at position {snapshot.position}"
+                return
+            except UnusableSnapshot as error:
+                logger.warning("the snapshot of %s at position %s is ignored: %s", self.name, snapshot.position, error)
+        first = await asyncio.to_thread(self._history.first_lease, self.name) if self._history else None
+        settings = _settings_of(self._blueprint, first.settings if first else None, self._settings)
+        self._replica = Replica(self._blueprint, settings, self._seat.instance)
+
+    async def _catch_up_from_history(self) -> None:
+        """Fold from the event store what the tape no longer holds."""
+        first = (await self._nc.jetstream(timeout=10).stream_info(TAPE)).state.first_seq
+        start, stop = self._replica.position + 1, first - 1
+        if start > stop:
+            return
+        if self._history is None:
+            raise HistoryMissing(
+                f"{TAPE} begins at position {first} and {self.name} has to read from {start}: set HMM_DATABASE_URL, so "
+                "that it can be read from the event store"
+            )
+        while (kept := await asyncio.to_thread(self._history.last)) < stop:
+            logger.warning("%s waits for the archive: it has %s of %s positions", self.name, kept, stop)
+            await asyncio.sleep(1.0)
+        self.how_restored += f", read {start} to {stop} from the event store"
+        types = (*self._replica.component.consumes(), *self._role.all_writes)
+        events = self._history.read(start, stop, types)
+        while batch := await asyncio.to_thread(_some_of, events):
+            for received in batch:
+                self._replica.take(received)
+        self._replica.skip_to(stop)
+
+    async def _read_as(self, slot: str) -> Reader:
+        """Read through the consumer of our place."""
+        permit = self._seat.lease.renew if slot == self.name else self._waiting_place.renew
+        self.reader = Reader(self._wire, slot, self._replica.position + 1, self.handle, permit)
+        await self.reader.start()
+        return self.reader
+
+    async def _inherit(self, slot: str, following: Reader) -> Reader:
+        """Follow until the lease is ours, then leave our place to the next one."""
+        waiting = asyncio.create_task(self._waiting_place.keep())
+        inheriting = asyncio.create_task(self._seat.lease.take())
+        watched = (following.failure, waiting, inheriting)
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        for ended in filter(asyncio.Future.done, watched):
+            ended.result()
+        self._seat.keep()
+        await end([waiting])
+        await following.stop()
+        reader = await self._read_as(self.name)
+        await self._waiting_place.give_back()
+        logger.info("%s takes over from %s at position %s", self.name, slot, self._replica.position)
+        self._state = HostState.CATCHING_UP
+        return reader
+
+    # -- what is said --------------------------------------------------------------------------------------------
+
+    def _take(self, received: Recorded | Unreadable, trace: str) -> Awaitable[None] | None:
+        led = self._replica.leads
+        answers = self._replica.take(received)
+        self._since_snapshot += 1
+        if not led and self._replica.leads:
+            self._speaking = True
+            return self._begin_to_speak(answers)
+        if self._since_snapshot >= SNAPSHOT_EVERY and self._replica.leads:
+            self._take_snapshot(len(answers))
+        if not answers:
             return None
-        if len(said) > self.publisher.room:
-            return self._answer_in_time(received.position, said, headers)
-        self._answer(received.position, said, headers)
+        if len(answers) > self._publisher.room:
+            return self._say_in_time(answers, trace)
+        for subject, payload, headers in self._messages(answers, trace):
+            self._publisher.send(subject, payload, headers)
         return None
 
-    def _is_live(self, received: Recorded | Unreadable) -> bool:
-        return received.position >= self._watermark.cause
+    async def _begin_to_speak(self, owed: Sequence[Answer]) -> None:
+        """Say what is still owed; what follows from a command only when the ledger holds it."""
+        if self._last_durable is not None:
+            await self._until_durable(self._last_durable)
+        await self._say_in_time(owed, "")
+        self._speaking = False
+        self._state = HostState.LIVE
+        logger.info("%s leads from position %s on, having owed %s answers", self.name, self.position, len(owed))
 
-    async def _handle_when_durable(self, recorded: Recorded, headers: Headers) -> None:
-        await self._ledger.reached(recorded.position)
-        if said := self._fold(recorded):
-            await self._answer_in_time(recorded.position, said, headers)
+    def _may_lead(self, fence: Fence) -> None:
+        """Know from which position on we lead: reading it, we begin to speak."""
+        self._replica.will_lead_from(fence.position)
+        self._fenced.set()
 
-    def _fold(self, received: Recorded | Unreadable) -> Sequence[Event]:
-        """Give a message to the component; what goes wrong becomes a dead letter, and the component goes on."""
-        if isinstance(received, Unreadable):
-            return (_dead(self.component.name, received),)
-        event = received.event
-        self.component.moment.position = received.position
-        try:
-            outputs = self._handlers[type(event)](event)
-            return () if outputs is None else list(outputs)
-        except Exception:
-            logger.exception("%s could not handle position %s", self.component.name, received.position)
-            return (_failed(self.component.name, received),)
+    def _is_our_lease(self, received: Recorded | Unreadable) -> bool:
+        event = received.event if isinstance(received, Recorded) else None
+        return isinstance(event, LeaseTaken) and event.instance == self._seat.instance
 
-    async def _answer_in_time(self, cause: int, said: Sequence[Event], headers: Headers) -> None:
-        """Answer with as much waiting for room as it takes."""
-        for subject, payload, sent in self._messages(cause, said, headers):
-            await self.publisher.publish(subject, payload, sent)
+    async def _handle_when_fenced(self, received: Recorded | Unreadable, trace: str) -> None:
+        """Wait, having read our own lease, for the server to acknowledge it: the one may well overtake the other."""
+        await self._fenced.wait()
+        answering = self._take(received, trace)
+        if answering is not None:
+            await answering
 
-    def _answer(self, cause: int, said: Sequence[Event], headers: Headers) -> None:
-        """Answer at once: there is room for all of it."""
-        for subject, payload, sent in self._messages(cause, said, headers):
-            self.publisher.send(subject, payload, sent)
+    async def _handle_when_durable(self, recorded: Recorded, trace: str) -> None:
+        await self._until_durable(recorded)
+        answering = self._take(recorded, trace)
+        if answering is not None:
+            await answering
 
-    def _messages(self, cause: int, said: Sequence[Event], headers: Headers) -> Iterator[tuple[str, bytes, Headers]]:
-        """Give what is still to be said of the answer to `cause`, each as it goes onto the tape."""
-        first = self._watermark.index + 1 if cause == self._watermark.cause else 0
-        trace = headers.get(TRACE) or new_trace(time.time_ns(), cause)
-        began = origin_ns(trace)
-        for index in range(first, len(said)):
-            event, payload = self._encoded(said[index], cause)
+    async def _until_durable(self, recorded: Recorded) -> None:
+        await self._ledger.reached(type(recorded.event).subject_of(recorded.event), recorded.position)
+
+    async def _say_in_time(self, answers: Sequence[Answer], trace: str) -> None:
+        """Say with as much waiting for room as it takes; whoever stops us meanwhile finds us speaking."""
+        self._speaking = True
+        for subject, payload, headers in self._messages(answers, trace):
+            await self._publisher.publish(subject, payload, headers)
+        self._speaking = False
+
+    def _messages(self, answers: Sequence[Answer], trace: str) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+        """Give each answer as it goes onto the tape."""
+        for answer in answers:
+            event, payload = self._encoded(answer)
             now = time.time_ns()
+            whole = trace or new_trace(now, answer.cause)
             self._spans += 1
-            msg_id = output_id(self.component.name, cause, index)
-            yield (
-                type(event).subject_of(event),
-                payload,
-                write_headers(event, msg_id, cause, now, same_trace(trace, self._spans)),
-            )
+            msg_id = output_id(self.name, answer.cause, answer.index)
+            headers = write_headers(event, msg_id, answer.cause, now, same_trace(whole, self._spans))
+            yield type(event).subject_of(event), payload, headers
             observer = self._observers.get(type(event))
             if observer is not None:
+                began = origin_ns(trace)
                 observer(event, None if began is None else (now - began) / 1e6)
 
-    def _encoded(self, event: Event, cause: int) -> tuple[Event, bytes]:
+    def _encoded(self, answer: Answer) -> tuple[Event, bytes]:
         """Write what the component said; where no reader would take it, a dead letter stands in its place."""
         try:
-            return event, encode(event)
+            return answer.event, encode(answer.event)
         except Undecodable as error:
-            logger.error("%s answers position %s with what is no event: %s", self.component.name, cause, error)  # noqa: TRY400
-            dead = _unsayable(self.component.name, cause, event, error)
+            logger.error("%s answers position %s with what is no event: %s", self.name, answer.cause, error)  # noqa: TRY400
+            source = f"answer to position {answer.cause}"
+            dead = dead_letter(self.name, source, 0, 0, str(error), repr(answer.event))
             return dead, encode(dead)
 
+    # -- snapshots -----------------------------------------------------------------------------------------------
 
-async def last_said(nc: Client, role: Role) -> Watermark:
-    """Find the last message on the subjects that `role` owns, and read from its id how far the role had got.
+    def _take_snapshot(self, unsaid: int) -> None:
+        """Write down what is known now; it is kept when the tape has all that follows from it."""
+        self._since_snapshot = 0
+        if self._snapshot_due is None or self._snapshot_due.done():
+            keeping = self._keep_snapshot(self._replica.snapshot(), self._publisher.sent + unsaid)
+            self._snapshot_due = asyncio.create_task(keeping)
 
-    An edge that spoke in that role before (the wall clock, then a replay's clock) has its own kind of id: whoever takes
-    over answers only what comes after.
-    """
-    last_position, found = 0, NOTHING_SAID
-    for subject in role.write_subjects():
-        position, headers = await last_message(nc, subject)
-        if position > last_position:
-            last_position = position
-            found = watermark_of(headers.get(MSG_ID, "")) or Watermark(position, -1)
-    return found
+    async def _keep_snapshot(self, snapshot: Snapshot, sent: int) -> None:
+        while not self._publisher.has_all_until(sent):  # noqa: ASYNC110 # it is looked at rarely
+            await asyncio.sleep(LOOK_AGAIN_AFTER_S)
+        await self._keeper.save(snapshot)
+
+    async def _keep_the_last(self) -> None:
+        """Keep what is known at a clean end: all that was said is on the tape."""
+        await end([self._snapshot_due])
+        await self._keeper.save(self._replica.snapshot())
 
 
-async def last_message(nc: Client, subject: str) -> tuple[int, Headers]:
-    """Give position and headers of the last message on a subject pattern; (0, {}) if there is none."""
+def _some_of(events: Iterator[Recorded | Unreadable]) -> list[Recorded | Unreadable]:
+    return list(islice(events, HISTORY_BATCH))
+
+
+def _settings_of(blueprint: Blueprint, kept: str | None, otherwise: BaseModel) -> BaseModel:
+    """Read settings that were in force once; those of today where other code wrote them, or none are known."""
+    if kept is None:
+        return otherwise
     try:
-        message = await nc.jetstream(timeout=10).get_last_msg(TAPE, subject, direct=True)
-    except NotFoundError:
-        return 0, {}
-    return message.seq or 0, message.headers or {}
+        return blueprint.settings.model_validate_json(kept)
+    except ValueError:
+        return otherwise
 
 
-async def last_event(nc: Client, event_type: type[E], subject: str) -> E | None:
-    """Give the last event of a type on a subject pattern; None if there is none that can be read."""
-    try:
-        message = await nc.jetstream(timeout=10).get_last_msg(TAPE, subject, direct=True)
-        event = decode((message.headers or {}).get(TYPE, ""), message.subject or "", message.data or b"")
-    except (NotFoundError, Undecodable):
-        return None
-    return event if isinstance(event, event_type) else None
-
-
-def _declared(component: Component) -> Role:
+def _declared(blueprint: Blueprint, settings: BaseModel) -> Role:
     """Find the component's role and check that it says and hears what the table allows."""
-    role = ROLES.get(component.name)
-    if role is None:
-        raise NotDeclared(f"{component.name} is not in contracts/ownership.py: nobody may write its subjects")
+    component, role = blueprint.build(settings), ROLES.get(blueprint.name)
+    if role is None or component is None:
+        raise NotDeclared(f"{blueprint.name} is not in contracts/ownership.py: nobody may write its subjects")
     if foreign := set(component.produces) - set(role.all_writes):
         raise NotDeclared(f"{component.name} may not write {', '.join(sorted(t.__name__ for t in foreign))}")
     if foreign := set(component.consumes()) - set(role.reads):
         raise NotDeclared(f"{component.name} may not read {', '.join(sorted(t.__name__ for t in foreign))}")
     return role
-
-
-def _dead(name: str, unreadable: Unreadable) -> DeadLetter:
-    ts = unreadable.headers.get(TS, "")
-    now = min(int(ts), LARGEST) if ts.isdecimal() else 0
-    source = f"position {unreadable.position}, {unreadable.subject}"
-    return _letter(name, source, now, now, unreadable.reason, unreadable.payload[:200].decode(errors="replace"))
-
-
-def _failed(name: str, recorded: Recorded) -> DeadLetter:
-    event = recorded.event
-    source = f"position {recorded.position}, {type(event).subject_of(event)}"
-    reason = traceback.format_exc(limit=-1)
-    return _letter(name, source, event.ts_event, event.ts_init, reason, encode(event).decode())
-
-
-def _unsayable(name: str, cause: int, event: Event, error: Undecodable) -> DeadLetter:
-    return _letter(name, f"answer to position {cause}", 0, 0, str(error), repr(event))
-
-
-def _letter(name: str, source: str, ts_event: int, ts_init: int, reason: str, excerpt: str) -> DeadLetter:
-    return DeadLetter(
-        ts_event=ts_event,
-        ts_init=ts_init,
-        component=name,
-        source=_text(source),
-        reason=_text(reason[-MAX_TEXT:]),
-        excerpt=_text(excerpt[:200]),
-    )
-
-
-def _text(text: str) -> str:
-    """Make any text one that an event may hold: whatever came, its dead letter can be said."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:MAX_TEXT]

@@ -1,63 +1,53 @@
-"""Know how far the ledger has got: what it holds is on disk."""
+"""Know that the ledger holds a message: what it holds is on disk."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import time
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.errors import Error as NatsError
 
 from tape.headers import STREAM_SOURCE
-from tape.provision import LEDGER, source_position
+from tape.streams import LEDGER, api, source_position
 
 logger = logging.getLogger(__name__)
 
-ASK_AGAIN_AFTER_S = 2.0
+ANSWER_WITHIN_S = 1.0
+ASK_AGAIN_AFTER_S = 0.001
+ASK_AGAIN_AT_LEAST_EVERY_S = 0.05
+SAY_EVERY_S = 2.0
 
 
 class LedgerWatch:
-    """Waits until the ledger holds a tape position: nothing may leave for a venue before."""
+    """Waits until the ledger holds a message: nothing may leave for a venue before.
 
-    def __init__(self, nc: Client, subjects: Sequence[str]) -> None:
+    The ledger's server answers for the last message on a subject only when it has synced it, so asking is enough.
+    """
+
+    def __init__(self, nc: Client) -> None:
         self._nc = nc
-        self._subjects = list(subjects)
-        self._subscription: Subscription | None = None
-        self._moved = asyncio.Event()
-        self.position = 0
 
-    async def start(self) -> None:
-        if self._subscription is not None:
-            await self._subscription.unsubscribe()
-        inbox = self._nc.new_inbox()
-        self._subscription = await self._nc.subscribe(inbox, cb=self._on_message)
-        await self._nc.jetstream(timeout=10).add_consumer(
-            LEDGER,
-            ConsumerConfig(
-                deliver_subject=inbox,
-                filter_subjects=self._subjects,
-                deliver_policy=DeliverPolicy.LAST,
-                ack_policy=AckPolicy.NONE,
-                inactive_threshold=30.0,
-            ),
-        )
+    async def reached(self, subject: str, position: int) -> None:
+        """Wait, for as long as it takes, until the ledger holds the message at `position` of the tape.
 
-    async def reached(self, position: int) -> None:
-        """Wait until the ledger holds the tape up to `position`, of the subjects that are watched."""
-        while self.position < position:
-            self._moved.clear()
-            try:
-                async with asyncio.timeout(ASK_AGAIN_AFTER_S):
-                    await self._moved.wait()
-            except TimeoutError:
-                logger.warning("the ledger has not reached position %s yet: asking again", position)
-                await self.start()
+        `subject` is that message's own.
+        """
+        pause, said = ASK_AGAIN_AFTER_S, time.monotonic()
+        while (held := await self._last_held(subject)) < position:
+            if time.monotonic() - said > SAY_EVERY_S:
+                said = time.monotonic()
+                logger.warning(
+                    "waiting for LEDGER to hold %s at position %s; it has got to %s", subject, position, held
+                )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, ASK_AGAIN_AT_LEAST_EVERY_S)
 
-    async def _on_message(self, message: Msg) -> None:
-        self.position = max(self.position, source_position((message.headers or {}).get(STREAM_SOURCE, "")))
-        self._moved.set()
-
-    async def stop(self) -> None:
-        if self._subscription is not None and not self._nc.is_closed:
-            await self._subscription.unsubscribe()
+    async def _last_held(self, subject: str) -> int:
+        """Give the position of the last message on `subject` that the ledger holds; 0 if none, or if it is away."""
+        try:
+            found = await self._nc.request(api(LEDGER, f"DIRECT.GET.{LEDGER}.{subject}"), timeout=ANSWER_WITHIN_S)
+        except (NatsError, TimeoutError):
+            if self._nc.is_closed:
+                raise
+            return 0
+        return source_position((found.headers or {}).get(STREAM_SOURCE, ""))

@@ -1,26 +1,36 @@
-"""Declare the streams and buckets of `deploy/nats/streams`: idempotent, and never at the cost of data."""
+"""Declare the streams, buckets and consumers of `deploy/nats`: idempotent, and never at the cost of data."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from nats.aio.client import Client
 
-from tape.headers import STREAM_SOURCE
+from tape.continuity import ends
+from tape.streams import LEDGER, TAPE, Config, ProvisionRefused, ask, joined, source_position
+
+__all__ = [
+    "LEDGER",
+    "STREAMS_DIR",
+    "TAPE",
+    "Outcome",
+    "ProvisionRefused",
+    "Provisioned",
+    "provision",
+    "source_position",
+]
 
 STREAMS_DIR = Path(__file__).parents[2] / "deploy" / "nats" / "streams"
-TAPE = "TAPE"
-LEDGER = "LEDGER"
-API_TIMEOUT_S = 10
+CONSUMERS_DIR = STREAMS_DIR.with_name("consumers")
 
-Config = dict[str, Any]
-
-
-class ProvisionRefused(RuntimeError):
-    """What is declared would lose data, or the server would not take it: the text says what and what to do."""
+FOLLOWING_NS = 3_000_000_000
+"""LEDGER hears from TAPE every second, also when there is nothing to copy."""
+YOUNG = timedelta(minutes=1)
+"""LEDGER may still be following the TAPE before this one."""
 
 
 class Outcome(Enum):
@@ -37,13 +47,19 @@ class Provisioned:
 
 
 async def provision(nc: Client, last_known: Callable[[], int], directory: Path = STREAMS_DIR) -> list[Provisioned]:
-    """Bring the server's streams to what `directory` declares.
+    """Bring the streams of both servers to what `directory` declares.
 
     `last_known` gives the last position that the event store holds: a tape made anew goes on after it.
     """
     declared = declarations(directory)
-    order = [TAPE, *(name for name in declared if name != TAPE)]
-    return [await _apply(nc, declared[name], last_known) for name in order]
+    await joined(nc)
+    made = [await _apply_tape(nc, declared.pop(TAPE), last_known())]
+    for consumer in map(_read_json, sorted(CONSUMERS_DIR.glob("*.json"))):
+        await ask(nc, TAPE, f"CONSUMER.CREATE.{TAPE}.{consumer['config']['name']}", consumer)
+    made += [await _apply(nc, wanted) for wanted in declared.values()]
+    if any(one.stream == LEDGER and one.outcome is not Outcome.CREATED for one in made):
+        await _let_follow(nc, declared[LEDGER]["sources"])
+    return made
 
 
 def declarations(directory: Path = STREAMS_DIR) -> dict[str, Config]:
@@ -74,26 +90,42 @@ def lossy_changes(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
 
 
 def _read(path: Path) -> Config:
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise ProvisionRefused(f"{path.name} is not JSON: {error}") from None
-    if not isinstance(config, dict) or "name" not in config:
+    config = _read_json(path)
+    if "name" not in config:
         raise ProvisionRefused(f"{path.name} is no stream configuration: it has no name")
     return config
 
 
-async def _apply(nc: Client, wanted: Config, last_known: Callable[[], int]) -> Provisioned:
+def _read_json(path: Path) -> Config:
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise ProvisionRefused(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ProvisionRefused(f"{path.name} is no JSON object")
+    return config
+
+
+async def _apply_tape(nc: Client, wanted: Config, archived: int) -> Provisioned:
+    found = await ends(nc, archived)
+    if found.tape is None:
+        config = {**wanted, "first_seq": found.last + 1} if found.last else wanted
+        await ask(nc, TAPE, f"STREAM.CREATE.{TAPE}", config)
+        return Provisioned(TAPE, Outcome.CREATED, f"begins at position {found.last + 1}")
+    if found.cut_off:
+        raise ProvisionRefused(
+            f"{TAPE} ends at position {found.tape}, but {found.furthest} holds positions up to {found.last}: going on "
+            f"would use positions twice. 'hmm provision' archives what is left and continues at {found.last + 1}"
+        )
+    return await _apply(nc, wanted)
+
+
+async def _apply(nc: Client, wanted: Config) -> Provisioned:
     name = wanted["name"]
-    info = await _api(nc, f"STREAM.INFO.{name}", {})
+    info = await ask(nc, name, f"STREAM.INFO.{name}")
     if info is None:
-        config = await _continued(nc, wanted, last_known) if name == TAPE else wanted
-        await _api(nc, f"STREAM.CREATE.{name}", config)
-        first = config.get("first_seq", 1)
-        return Provisioned(name, Outcome.CREATED, f"begins at position {first}" if name == TAPE else "empty")
-    if name == TAPE:
-        _check_continuity(info["state"]["last_seq"], "the event store", last_known())
-        _check_continuity(info["state"]["last_seq"], LEDGER, await _last_of_ledger(nc))
+        await ask(nc, name, f"STREAM.CREATE.{name}", wanted)
+        return Provisioned(name, Outcome.CREATED, "empty")
     current = info["config"]
     changed = {key for key, value in wanted.items() if not _same(current.get(key), value)}
     if not changed:
@@ -103,36 +135,20 @@ async def _apply(nc: Client, wanted: Config, last_known: Callable[[], int]) -> P
             f"stream {name}: changing {'; '.join(lossy)} would lose data. Restore deploy/nats/streams/{name}.json, "
             f"or, if the loss is meant, edit the stream with the nats CLI first"
         )
-    await _api(nc, f"STREAM.UPDATE.{name}", {**current, **wanted})
+    await ask(nc, name, f"STREAM.UPDATE.{name}", {**current, **wanted})
     return Provisioned(name, Outcome.UPDATED, ", ".join(sorted(changed)))
 
 
-def _check_continuity(tape_ends: int, holder: str, holder_ends: int) -> None:
-    if tape_ends < holder_ends:
-        raise ProvisionRefused(
-            f"{TAPE} ends at position {tape_ends}, but {holder} holds positions up to {holder_ends}: going on would "
-            f"use positions twice. Delete the stream ('nats stream rm {TAPE}') to continue it at {holder_ends + 1}"
-        )
-
-
-async def _continued(nc: Client, wanted: Config, last_known: Callable[[], int]) -> Config:
-    last = max(last_known(), await _last_of_ledger(nc))
-    return {**wanted, "first_seq": last + 1} if last else wanted
-
-
-async def _last_of_ledger(nc: Client) -> int:
-    """Give the last tape position that the ledger holds; 0 without one."""
-    info = await _api(nc, f"STREAM.INFO.{LEDGER}", {})
-    if info is None or not info["state"]["messages"]:
-        return 0
-    message = await nc.jetstream().get_msg(LEDGER, info["state"]["last_seq"])
-    return source_position((message.headers or {}).get(STREAM_SOURCE, ""))
-
-
-def source_position(header: str) -> int:
-    """Read the tape position of a ledger message from its `Nats-Stream-Source` header (`TAPE 42 ...`); 0 if absent."""
-    words = header.split(" ")
-    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
+async def _let_follow(nc: Client, sources: list[Config]) -> None:
+    """Let LEDGER look for TAPE now: by itself it notices only after half a minute that TAPE is another one."""
+    tape, ledger = await ask(nc, TAPE, f"STREAM.INFO.{TAPE}"), await ask(nc, LEDGER, f"STREAM.INFO.{LEDGER}")
+    assert tape is not None and ledger is not None, "they have just been provisioned"
+    follows = all(0 <= source["active"] < FOLLOWING_NS for source in ledger["sources"])
+    age = datetime.fromisoformat(tape["ts"]) - datetime.fromisoformat(tape["created"])
+    if follows and age > YOUNG:
+        return
+    for config in ({**ledger["config"], "sources": []}, {**ledger["config"], "sources": sources}):
+        await ask(nc, LEDGER, f"STREAM.UPDATE.{LEDGER}", config)
 
 
 def _same(current: object, wanted: object) -> bool:
@@ -142,15 +158,3 @@ def _same(current: object, wanted: object) -> bool:
     if isinstance(wanted, list):
         return isinstance(current, list) and len(current) == len(wanted) and all(map(_same, current, wanted))
     return bool(current == wanted) or (not current and not wanted)
-
-
-async def _api(nc: Client, call: str, request: Config) -> Config | None:
-    """Ask JetStream; None when the stream does not exist."""
-    reply = await nc.request(f"$JS.API.{call}", json.dumps(request).encode(), timeout=API_TIMEOUT_S)
-    answer: Config = json.loads(reply.data)
-    error = answer.get("error")
-    if error is None:
-        return answer
-    if error.get("code") == 404:
-        return None
-    raise ProvisionRefused(f"the NATS server refused {call}: {error.get('description')} ({error.get('err_code')})")

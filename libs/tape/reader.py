@@ -1,20 +1,26 @@
 """Read the tape strictly in order, from any position, under a name that others can watch."""
 
 import asyncio
+import json
 import logging
+import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
 
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.api import StreamInfo
 
 from contracts.codec import Undecodable, decode
 from contracts.recorded import Recorded, Unreadable
-from tape.consumers import consumer_config
-from tape.headers import CAUSE, MSG_ID, TS, TYPE, Headers
+from tape.consumers import deliver_subject
+from tape.headers import CAUSE, MSG_ID, TRACE, TS, TYPE, Headers
 from tape.provision import TAPE
+from tape.tasks import end
 from tape.wire import Wire, parse_headers
 
 logger = logging.getLogger(__name__)
@@ -24,42 +30,54 @@ ACK_AFTER_S = 0.1
 LAST_SENT = "Nats-Last-Consumer"
 SILENT_AFTER_S = 3.0
 TRY_AGAIN_AFTER_S = 0.5
-WAIT_FOR_END_S = 10.0
+API_TIMEOUT_S = 10
+REWIND_TIMEOUT_S = 2.0
+_NEVER = 2**62
+"""Expected while the consumer is being rewound: no number is the right one yet."""
 
-Handle = Callable[[Recorded | Unreadable, Headers], Awaitable[None] | None]
-"""Takes a message; what it returns, if anything, is awaited before the next message."""
+Handle = Callable[[Recorded | Unreadable, str], Awaitable[None] | None]
+"""Takes a message and its trace; what it returns, if anything, is awaited before the next message."""
+
+Permit = Callable[[], Awaitable[None]]
+"""Returns when we may rewind the consumer; raises when it is no longer ours."""
 
 _Raw = tuple[str, str, bytes, bytes | None]
 
 
 class TapeCutOff(RuntimeError):
-    """The tape is not the one that was read: its server was killed and forgot the end, or the stream was replaced."""
+    """The tape is not the one that was read: it was made anew, or what comes next is no longer kept."""
+
+
+class CannotRewind(NatsError):
+    """The server does not let us begin where we want to; the text says why, and what to do."""
 
 
 class Reader:
-    """Delivers every message on `subjects` from position `start` on, once, in order, to `handle`.
+    """Delivers every message of a consumer from position `start` on, once, in order, to `handle`.
 
-    The durable consumer `name` is made anew at the start position; it shows position and lag to any client. Messages
-    that were lost on the way (a broken connection) are seen as a gap in the consumer's own numbers, in the next message
-    or heartbeat, and reading starts again behind the last handled position.
+    The consumer `name` was provisioned and shows position and lag to any client; it is rewound to the start position.
+    Messages that were lost on the way (a broken connection) are seen as a gap in the consumer's own numbers, in the
+    next message or heartbeat, and reading starts again behind the last handled position.
     """
 
-    def __init__(self, wire: Wire, name: str, subjects: Sequence[str], start: int, handle: Handle) -> None:
+    def __init__(self, wire: Wire, name: str, start: int, handle: Handle, permit: Permit) -> None:
         self._wire = wire
         self._nc = wire.nc
-        self._js = wire.nc.jetstream(timeout=10)
+        self._js = wire.nc.jetstream(timeout=API_TIMEOUT_S)
         self._name = name
-        self._subjects = list(subjects)
         self._handle = handle
+        self._permit = permit
         self._subscription: Subscription | None = None
         self._waiting: deque[_Raw] = deque()
         self._answering: Awaitable[None] | None = None
         self._work = asyncio.Event()
         self._expected = 1
         self._lost = False
-        self._last_id: str | None = None
+        self._tape_made: datetime | None = None
         self._last_heard = time.monotonic()
         self._ack_to: str | None = None
+        self._acked: str | None = None
+        self._connection = wire.nc.stats["reconnects"]
         self._unacked = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -75,66 +93,61 @@ class Reader:
 
     async def start(self) -> None:
         await self._begin()
+        self._drain()
         self._tasks = [asyncio.create_task(self._wait_where_needed()), asyncio.create_task(self._tend())]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         if self._subscription is not None:
             await self._wire.unsubscribe(self._subscription)
             self._acknowledge()
 
     async def _begin(self) -> None:
-        """Make the consumer anew behind the last handled position. Raises `TapeCutOff`."""
-        if self._subscription is not None:
-            subscription, self._subscription = self._subscription, None
-            await self._wire.unsubscribe(subscription)
+        """Rewind the consumer to behind the last handled position. Raises `TapeCutOff`."""
+        await self._permit()
+        self._require_the_same_tape(await self._js.stream_info(TAPE))
         self._waiting.clear()
-        self._expected = 1
-        self._ack_to = None
-        self._last_heard = time.monotonic()
-        end = (await self._js.stream_info(TAPE)).state.last_seq
-        if end < self.position:
-            raise TapeCutOff(f"{TAPE} ends at position {end}, but {self._name} has read up to {self.position}")
-        await self._require_the_same_tape()
-        inbox = self._nc.new_inbox()
-        self._subscription = await self._wire.subscribe(inbox, self._on_message)
-        try:
-            await self._js.delete_consumer(TAPE, self._name)
-        except NotFoundError:
-            logger.debug("consumer %s is new", self._name)
-        info = await self._js.add_consumer(TAPE, consumer_config(self._name, self._subjects, self.position + 1, inbox))
-        if self._expected == 1:  # else messages came before this answer, and they know better
-            self._pending = info.num_pending or 0
+        self._expected = _NEVER
+        self._ack_to = self._acked = None
+        info = await self._rewind()
+        self._forget_what_is_old()
+        if not self._waiting:  # else messages came before this answer, and they know better
+            self._pending = info["num_pending"]
+        if self._subscription is None:  # last, so that nothing old is on its way to us
+            self._subscription = await self._wire.subscribe(deliver_subject(self._name), self._on_message)
+        self._lost = False
         self._last_heard = time.monotonic()
 
-    async def _require_the_same_tape(self) -> None:
-        """Find at our position what we have read there."""
-        if self._last_id is None:
-            return
+    def _require_the_same_tape(self, info: StreamInfo) -> None:
+        """Find the tape that we were reading, and on it what comes after our position."""
+        state = info.state
+        made = self._tape_made = self._tape_made or info.created
+        if info.created != made or state.last_seq < self.position:
+            raise TapeCutOff(f"{TAPE} was made anew since {self._name} has read it up to position {self.position}")
+        if state.first_seq > self.position + 1:
+            what = f"{self._name} has to go on at {self.position + 1}"
+            raise TapeCutOff(f"{TAPE} begins at {state.first_seq}, but {what}")
+
+    async def _rewind(self) -> dict[str, Any]:
+        """Let the consumer begin behind our position; the server does not answer for one that it does not have."""
+        request = json.dumps({"seq": self.position + 1}).encode()
+        subject, what = f"$JS.API.CONSUMER.RESET.{TAPE}.{self._name}", f"the consumer {self._name} of {TAPE}"
         try:
-            found = await self._js.get_msg(TAPE, self.position, direct=True)
-        except NotFoundError:
-            return  # too old to be kept
-        if (found.headers or {}).get(MSG_ID) != self._last_id:
-            raise TapeCutOff(f"position {self.position} of {TAPE} is no longer what {self._name} has read there")
+            reply = await self._nc.request(subject, request, timeout=REWIND_TIMEOUT_S)
+        except NatsTimeoutError:
+            raise CannotRewind(f"{what} is not there, or not ours: hmm provision makes what is missing") from None
+        answer: dict[str, Any] = json.loads(reply.data)
+        if error := answer.get("error"):
+            raise CannotRewind(f"{what} is not rewound: {error.get('description')}")
+        return answer
 
     async def _begin_again(self) -> None:
-        """Make the consumer anew as soon as the server lets us.
-
-        A server that was killed may have forgotten the end of the tape; its writers send it again.
-        """
+        """Rewind the consumer as soon as the server lets us."""
         self.restarts += 1
-        began = time.monotonic()
         while True:
             try:
                 await self._begin()
-                self._lost = False
                 return
-            except TapeCutOff:
-                if time.monotonic() - began > WAIT_FOR_END_S:
-                    raise
             except (NatsError, TimeoutError) as error:
                 logger.warning("%s cannot reach the tape (%r): trying again", self._name, error)
             await asyncio.sleep(TRY_AGAIN_AFTER_S)
@@ -142,11 +155,29 @@ class Reader:
     def _on_message(self, subject: str, reply: str, payload: bytes, headers: bytes | None) -> None:
         self._last_heard = time.monotonic()
         if reply:
+            if self._expected == 1 and not self._waiting and not self._begins(reply):
+                return  # it was on its way when the consumer was rewound
             self._waiting.append((subject, reply, payload, headers))
             if self._answering is None:
                 self._drain()
         elif int(parse_headers(headers).get(LAST_SENT, 0)) >= self._expected + len(self._waiting):
             self._lose("messages on the way")
+
+    def _forget_what_is_old(self) -> None:
+        """Keep of what arrived before the server's answer what came after the rewinding: its numbers begin at 1."""
+        kept: deque[_Raw] = deque()
+        for raw in self._waiting:
+            if self._begins(raw[1]):
+                kept = deque([raw])
+            elif kept:
+                kept.append(raw)
+        self._waiting = kept
+        self._expected = 1
+
+    def _begins(self, reply: str) -> bool:
+        """Say whether this is the first message of a consumer that was rewound to behind our position."""
+        words = reply.split(".")
+        return words[-3] == "1" and int(words[-4]) > self.position
 
     def _lose(self, what: str) -> None:
         """Let the reading start again behind the last handled position."""
@@ -157,6 +188,8 @@ class Reader:
 
     def _drain(self) -> None:
         """Handle what has arrived, up to the first message whose answer has to wait: mostly no task has to wake up."""
+        if self._expected == _NEVER:
+            return  # they wait for the server's answer, which says that they are the right ones
         try:
             while self._waiting and not self._lost and not self.failure.done():
                 self._answering = self._take(self._waiting.popleft())
@@ -197,17 +230,16 @@ class Reader:
             self._pending = int(words[-1])
         if position <= self.position:
             return None
-        headers = parse_headers(raw_headers)
-        answering = self._handle(_received(position, subject, payload, headers), headers)
+        received, trace = _read(position, subject, payload, raw_headers)
+        answering = self._handle(received, trace)
         self.position = position
-        self._last_id = headers.get(MSG_ID)
         self.handled += 1
         return answering
 
     def _acknowledge(self) -> None:
         if self._ack_to is not None and self._nc.is_connected:
             self._wire.acknowledge(self._ack_to)
-            self._ack_to, self._unacked = None, 0
+            self._acked, self._ack_to, self._unacked = self._ack_to, None, 0
 
     async def _tend(self) -> None:
         """Report progress, and start again when the server has fallen silent or was replaced."""
@@ -216,13 +248,31 @@ class Reader:
             if not self._nc.is_connected or self._waiting:
                 self._last_heard = time.monotonic()
                 continue
+            if self._connection != (connection := self._nc.stats["reconnects"]):
+                # What we said last may be lost, and the server may wait for it before it brings more.
+                self._connection, self._ack_to = connection, self._ack_to or self._acked
             self._acknowledge()
             if time.monotonic() - self._last_heard > SILENT_AFTER_S:
                 self._lose(f"sight of the server for {SILENT_AFTER_S:g} s")
                 self._last_heard = time.monotonic()
 
 
-def _received(position: int, subject: str, payload: bytes, headers: Headers) -> Recorded | Unreadable:
+def _read(position: int, subject: str, payload: bytes, raw: bytes | None) -> tuple[Recorded | Unreadable, str]:
+    """Read a message and its trace; headers in the order in which our publishers write them are read at one glance."""
+    glance = _OUR_HEADERS(raw or b"")
+    if glance is None:
+        headers = parse_headers(raw)
+        return received(position, subject, payload, headers), headers.get(TRACE, "")
+    msg_id, type_name, ts, trace, cause = [word.decode(errors="replace") for word in glance.groups(b"")]
+    try:
+        event = decode(type_name, subject, payload)
+    except Undecodable as error:
+        return Unreadable(position, subject, parse_headers(raw), payload, str(error)), trace
+    return Recorded(position, int(cause) if cause else None, msg_id, int(ts), event), trace
+
+
+def received(position: int, subject: str, payload: bytes, headers: Headers) -> Recorded | Unreadable:
+    """Read a message of the tape; what is no event stays as it is, with the reason."""
     try:
         event = decode(headers.get(TYPE, ""), subject, payload)
         cause = headers.get(CAUSE)
@@ -230,3 +280,10 @@ def _received(position: int, subject: str, payload: bytes, headers: Headers) -> 
         return Recorded(position, None if cause is None else int(cause), msg_id, ts, event)
     except (Undecodable, KeyError, ValueError) as error:
         return Unreadable(position, subject, headers, payload, str(error))
+
+
+_OUR_HEADERS = re.compile(
+    rb"NATS/1\.0\r\n"
+    + f"{MSG_ID}: ([^\r]*)\r\n{TYPE}: ([^\r]*)\r\n{TS}: ([0-9]{{1,19}})\r\n{TRACE}: ([^\r]*)\r\n".encode()
+    + f"(?:{CAUSE}: ([0-9]{{1,19}})\r\n)?".encode()
+).match

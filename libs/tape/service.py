@@ -16,11 +16,15 @@ import uvloop
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.nats import NatsBroker
 from prometheus_client import REGISTRY, make_asgi_app
+from pydantic import BaseModel
 
-from tape.component import Component
-from tape.host import Host, HostState, Observers
+from tape.blueprint import Blueprint
+from tape.history import History
+from tape.host import Host, HostState
 from tape.metrics import ProcessMetrics
-from tape.settings import ProcessSettings
+from tape.permissions import explain_denial
+from tape.reader import Reader
+from tape.settings import ProcessSettings, load
 from tape.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -55,10 +59,11 @@ class Running(Protocol):
 class HostedComponent:
     """A component as something a process can run."""
 
-    def __init__(self, component: Component, observers: Observers) -> None:
-        self.name = component.name
-        self._component = component
-        self._observers = observers
+    def __init__(self, blueprint: Blueprint, settings: BaseModel, history: History | None) -> None:
+        self.name = blueprint.name
+        self._blueprint = blueprint
+        self._settings = settings
+        self._history = history
         self._host: Host | None = None
 
     @property
@@ -67,22 +72,26 @@ class HostedComponent:
 
     @property
     def position(self) -> int:
-        return self._host.reader.position if self._host else 0
+        return self._host.position if self._host else 0
+
+    @property
+    def _reader(self) -> Reader | None:
+        return self._host.reader if self._host else None
 
     @property
     def lag(self) -> int:
-        return self._host.reader.lag if self._host else 0
+        return self._reader.lag if self._reader else 0
 
     @property
     def handled(self) -> int:
-        return self._host.reader.handled if self._host else 0
+        return self._reader.handled if self._reader else 0
 
     @property
     def detail(self) -> str:
-        return f"{self._host.publisher.acknowledged} said" if self._host else ""
+        return f"{self._host.said} said; {self._host.how_restored}" if self._host else ""
 
     async def start(self, wire: Wire) -> None:
-        self._host = Host(self._component, wire, self._observers)
+        self._host = Host(self._blueprint, self._settings, wire, self._history)
         await self._host.start()
 
     async def run(self) -> None:
@@ -94,9 +103,10 @@ class HostedComponent:
             await self._host.stop()
 
 
-def serve(component: Component, *, observe: Observers | None = None) -> None:
-    """Run a component as this process."""
-    serve_edge(component.name, HostedComponent(component, observe or {}))
+def serve(blueprint: Blueprint, history: History | None) -> None:
+    """Run a component as this process, with its settings from the environment."""
+    settings = load(blueprint.settings, blueprint.name)
+    serve_edge(blueprint.name, HostedComponent(blueprint, settings, history))
 
 
 def serve_edge(name: str, running: Running) -> None:
@@ -127,6 +137,8 @@ class _Process:
             pending_size=16 * 1024 * 1024,
             error_cb=self._on_error,
             logger=None,
+            inbox_prefix=f"_INBOX.{name}",
+            nkeys_seed=str(settings.nkey_file) if settings.nkey_file else None,
         )
         self.app = AsgiFastStream(
             self.broker,
@@ -201,7 +213,7 @@ class _Process:
 
     async def _on_error(self, error: Exception) -> None:
         self.metrics.errors.inc()
-        logger.error("NATS: %s", str(error) or type(error).__name__)
+        logger.error("NATS: %s", explain_denial(self.name, error) or str(error) or type(error).__name__)
 
     async def _livez(self, _scope: Mapping[str, Any]) -> AsgiResponse:
         return AsgiResponse(b"alive", 503 if self.failure else 200)
@@ -216,5 +228,5 @@ class _Process:
             "events_per_second": round(self._rate, 1),
             "detail": self.running.detail,
         }
-        ready = state in (HostState.LIVE, HostState.FINISHED) and self.failure is None
+        ready = state in (HostState.LIVE, HostState.STANDBY, HostState.FINISHED) and self.failure is None
         return AsgiResponse(json.dumps(document).encode(), 200 if ready else 503, {"content-type": "application/json"})

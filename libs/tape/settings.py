@@ -2,9 +2,10 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 M = TypeVar("M", bound=BaseModel)
@@ -15,11 +16,21 @@ DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
 class ProcessSettings(BaseSettings):
     """What every process of the system needs."""
 
-    model_config = SettingsConfigDict(env_prefix="HMM_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="HMM_", env_ignore_empty=True, frozen=True)
 
     nats_url: str = Field(default=DEFAULT_NATS_URL, description="the NATS server")
+    nkey_file: Path | None = Field(
+        default=None, description="the key that lets us into the NATS server; none: it is open"
+    )
     health_host: str = Field(default="127.0.0.1", description="where /livez, /readyz and /metrics are served")
     health_port: int = Field(default=0, ge=0, le=65535, description="its port; 0: any free one")
+
+    @field_validator("nkey_file")
+    @classmethod
+    def _is_there(cls, path: Path | None) -> Path | None:
+        if path is not None and not os.access(path, os.R_OK):
+            raise ValueError(f"there is no key that we may read at {path}; make it: hmm keys")
+        return path
 
 
 def load(model: type[M], service: str) -> M:

@@ -1,5 +1,6 @@
 """The base of a strategy: it knows what it holds and what is under way, and wishes for orders under its own ids."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
@@ -21,6 +22,16 @@ from tape.component import Component, on
 FLAT = Decimal(0)
 
 
+@dataclass(slots=True)
+class StrategyState:
+    """What every strategy knows of its own orders: a part of its state."""
+
+    positions: dict[InstrumentId, Decimal]
+    under_way: dict[InstrumentId, str]
+    last_cause: int
+    wishes: int
+
+
 class Strategy(Component):
     """Adds to a component its own positions, from its own fills, and at most one order under way per instrument."""
 
@@ -32,6 +43,15 @@ class Strategy(Component):
         self.under_way: dict[InstrumentId, str] = {}
         self._last_cause = 0
         self._wishes = 0
+
+    def strategy_state(self) -> StrategyState:
+        return StrategyState(self.positions, self.under_way, self._last_cause, self._wishes)
+
+    def restore_strategy(self, state: StrategyState) -> None:
+        self.positions = state.positions
+        self.under_way = state.under_way
+        self._last_cause = state.last_cause
+        self._wishes = state.wishes
 
     def position(self, instrument: InstrumentId) -> Decimal:
         """Give what is held, in base units; negative when short."""

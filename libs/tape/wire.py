@@ -44,13 +44,13 @@ class Wire:
         if not self.nc.is_closed:
             await subscription.unsubscribe()
 
-    def send(self, subject: str, reply: str, headers: Headers, payload: bytes) -> None:
+    def send(self, subject: str, reply: str, headers: Headers, payload: bytes, more_lines: str = "") -> None:
         """Hand a message, whose subject and headers are known to be well formed, to the client's flusher.
 
-        Never waits: how much may be on its way is the caller's to limit.
+        `more_lines` are headers that were written before (`header_lines`). Never waits: how much may be on its way is
+        the caller's to limit.
         """
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        raw_headers = f"{_HEADER_LINE}{lines}\r\n".encode()
+        raw_headers = f"{_HEADER_LINE}{header_lines(headers)}{more_lines}\r\n".encode()
         if len(raw_headers) + len(payload) > self.nc.max_payload:
             raise MaxPayloadError
         self._hand_over(hpub_cmd(subject, reply, raw_headers, payload))
@@ -79,6 +79,10 @@ class Wire:
             await self._otherwise(sid, subject, reply, data, headers)
         else:
             listener(subject.decode(), reply.decode(), data, headers)
+
+
+def header_lines(headers: Headers) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
 def parse_headers(raw: bytes | None) -> Headers:

@@ -44,8 +44,12 @@ class SimulationSettings(BaseModel):
     taker_fee: Decimal = Field(default=Decimal("0.001"), ge=-1, le=1, description="share of notional")
 
 
+REMEMBERED_ORDERS = 10_000
+"""How many orders are remembered against a repetition, beyond those that are open."""
+
+
 @dataclass(slots=True)
-class _Working:
+class Working:
     """An order the exchange holds."""
 
     terms: OrderTerms
@@ -54,19 +58,22 @@ class _Working:
 
 
 @dataclass(slots=True)
-class _Market:
+class Market:
     """What is shown for one instrument, what we took of it, and our orders there in time priority."""
 
-    instrument: Instrument
     quote: Quote | None = None
     trade: Trade | None = None
     taken: dict[Side, Decimal] = field(default_factory=dict)
-    orders: dict[str, _Working] = field(default_factory=dict)
+    orders: dict[str, Working] = field(default_factory=dict)
 
-    def opposite(self, side: Side, quote: Quote) -> tuple[Decimal, float]:
-        """Price and displayed size that an order of `side` meets."""
-        price, size = (quote.ask, quote.ask_size) if side is Side.BUY else (quote.bid, quote.bid_size)
-        return self.instrument.price(price), size
+
+@dataclass(slots=True)
+class ExchangeState:
+    """What the exchange knows: its markets, commands with the time they take effect, ids of orders (oldest first)."""
+
+    markets: dict[InstrumentId, Market]
+    in_flight: list[tuple[int, SubmitOrder | CancelOrder]]
+    known: dict[str, None]
 
 
 class _Report(TypedDict):
@@ -83,10 +90,20 @@ class SimulatedExchange:
 
     def __init__(self, listing: Listing, settings: SimulationSettings) -> None:
         self.settings = settings
-        self._markets = {name: _Market(instrument) for name, instrument in listing.items()}
+        self._listing = listing
+        self._markets = {name: Market() for name in listing}
         self._latency_ns = int(settings.latency_ms * 1_000_000)
         self._in_flight: list[tuple[int, SubmitOrder | CancelOrder]] = []
-        self._known: set[str] = set()
+        self._known: dict[str, None] = {}
+
+    def state(self) -> ExchangeState:
+        return ExchangeState(self._markets, self._in_flight, self._known)
+
+    def restore(self, state: ExchangeState) -> None:
+        """Go on from `state`; what is not listed any more is gone, with our orders there."""
+        self._markets = {name: state.markets.get(name, Market()) for name in self._listing}
+        self._in_flight = state.in_flight
+        self._known = state.known
 
     def on_quote(self, quote: Quote) -> Iterator[Event] | None:
         """Show a quote; None when it concerns no order of ours."""
@@ -110,8 +127,8 @@ class SimulatedExchange:
         return None
 
     def command(self, command: SubmitOrder | CancelOrder) -> Iterator[Event] | None:
-        """Take a command: at once, or when event time has come `latency` further."""
-        if self._latency_ns == 0:
+        """Take a command: at once, or when event time has come `latency` further; none overtakes another."""
+        if self._latency_ns == 0 and not self._in_flight:
             return self._execute(command, command)
         self._in_flight.append((self._event_time(command) + self._latency_ns, command))
         return None
@@ -125,22 +142,23 @@ class SimulatedExchange:
             _, command = self._in_flight.pop(0)
             yield from self._execute(command, now)
 
-    def _match_quote(self, market: _Market, quote: Quote) -> Iterator[Event]:
+    def _match_quote(self, market: Market, quote: Quote) -> Iterator[Event]:
         yield from self._land(quote)
         for working in list(market.orders.values()):
             yield from self._take(market, working, quote, Liquidity.MAKER)
 
-    def _match_trade(self, market: _Market | None, trade: Trade) -> Iterator[Event]:
+    def _match_trade(self, market: Market | None, trade: Trade) -> Iterator[Event]:
         yield from self._land(trade)
         if market is None:
             return
-        price, traded = market.instrument.price(trade.price), Decimal(repr(trade.size))
+        instrument = self._listing[trade.instrument]
+        price, traded = instrument.price(trade.price), Decimal(repr(trade.size))
         for working in list(market.orders.values()):
             limit = working.terms.limit_price
             if limit is None or traded <= 0:
                 continue
             through = price < limit if working.terms.side is Side.BUY else price > limit
-            quantity = market.instrument.quantity(min(working.leaves, traded))
+            quantity = instrument.quantity(min(working.leaves, traded))
             if through and quantity > 0:
                 traded -= quantity
                 yield self._fill(market, working, quantity, limit, Liquidity.MAKER, trade)
@@ -149,19 +167,19 @@ class SimulatedExchange:
         return self._cancel(command, now) if isinstance(command, CancelOrder) else self._submit(command.order, now)
 
     def _submit(self, terms: OrderTerms, now: Event) -> Iterator[Event]:
-        if terms.client_order_id in self._known:
-            return
-        self._known.add(terms.client_order_id)
-        at = _report(terms, now)
         market = self._markets.get(terms.instrument)
+        if terms.client_order_id in self._known or (market and terms.client_order_id in market.orders):
+            return
+        self._remember(terms.client_order_id)
+        at = _report(terms, now)
         if market is None:
             yield VenueRejected(**at, reason=f"{terms.instrument} is not listed here")
             return
-        if problem := _refusal(terms, market):
+        if problem := _refusal(terms, self._listing[terms.instrument], market.quote):
             yield VenueRejected(**at, reason=problem)
             return
         assert market.quote is not None
-        working = _Working(terms, terms.quantity)
+        working = Working(terms, terms.quantity)
         market.orders[terms.client_order_id] = working
         yield VenueAccepted(**at, venue_order_id=f"sim-{terms.client_order_id}")
         if terms.time_in_force is TimeInForce.FOK and self._available(market, working, market.quote) < working.leaves:
@@ -181,17 +199,23 @@ class SimulatedExchange:
         else:
             yield VenueCanceled(**at, reason="canceled on request")
 
-    def _available(self, market: _Market, working: _Working, quote: Quote) -> Decimal:
+    def _remember(self, client_order_id: str) -> None:
+        self._known[client_order_id] = None
+        if len(self._known) > REMEMBERED_ORDERS:
+            del self._known[next(iter(self._known))]
+
+    def _available(self, market: Market, working: Working, quote: Quote) -> Decimal:
         """How much of the order the displayed side would fill at a price it accepts."""
         side, limit = working.terms.side, working.terms.limit_price
-        price, size = market.opposite(side, quote)
+        instrument = self._listing[working.terms.instrument]
+        price, size = _opposite(instrument, side, quote)
         if limit is not None and (price > limit if side is Side.BUY else price < limit):
             return Decimal(0)
         left = Decimal(repr(size)) - market.taken.get(side, Decimal(0))
-        return market.instrument.quantity(max(min(left, working.leaves), Decimal(0)))
+        return instrument.quantity(max(min(left, working.leaves), Decimal(0)))
 
     def _take(
-        self, market: _Market, working: _Working, quote: Quote, role: Liquidity, now: Event | None = None
+        self, market: Market, working: Working, quote: Quote, role: Liquidity, now: Event | None = None
     ) -> Iterator[Event]:
         quantity = self._available(market, working, quote)
         if quantity <= 0:
@@ -201,11 +225,11 @@ class SimulatedExchange:
         if limit is not None and role is Liquidity.MAKER:
             yield self._fill(market, working, quantity, limit, Liquidity.MAKER, now or quote)
             return
-        price, _ = market.opposite(side, quote)
+        price, _ = _opposite(self._listing[quote.instrument], side, quote)
         yield self._fill(market, working, quantity, price, Liquidity.TAKER, now or quote)
 
     def _fill(
-        self, market: _Market, working: _Working, quantity: Decimal, price: Decimal, role: Liquidity, now: Event
+        self, market: Market, working: Working, quantity: Decimal, price: Decimal, role: Liquidity, now: Event
     ) -> VenueFilled:
         terms = working.terms
         working.leaves -= quantity
@@ -221,14 +245,19 @@ class SimulatedExchange:
             price=price,
             quantity=quantity,
             fee=price * quantity * rate,
-            currency=market.instrument.quote_currency,
+            currency=self._listing[terms.instrument].quote_currency,
             liquidity=role,
         )
 
 
-def _refusal(terms: OrderTerms, market: _Market) -> str | None:
-    instrument = market.instrument
-    if market.quote is None:
+def _opposite(instrument: Instrument, side: Side, quote: Quote) -> tuple[Decimal, float]:
+    """Price and displayed size that an order of `side` meets."""
+    price, size = (quote.ask, quote.ask_size) if side is Side.BUY else (quote.bid, quote.bid_size)
+    return instrument.price(price), size
+
+
+def _refusal(terms: OrderTerms, instrument: Instrument, quote: Quote | None) -> str | None:
+    if quote is None:
         return f"{terms.instrument} has no quote yet"
     if not instrument.is_quantity(terms.quantity):
         return f"quantity {terms.quantity} is not a multiple of the lot {instrument.lot}"

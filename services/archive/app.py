@@ -18,12 +18,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.recorded import Recorded, Unreadable
 from eventstore.archive import Archive
 from eventstore.retention import apply_retention
+from services.archive.room import RoomWatch
 from services.archive.settings import ArchiveSettings
-from tape.headers import Headers
 from tape.host import HostState
 from tape.reader import Reader
+from tape.seat import Seat
 from tape.service import serve_edge
 from tape.settings import load
+from tape.tasks import end
 from tape.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class ArchiveEdge:
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._reader: Reader | None = None
+        self._wire: Wire | None = None
+        self._seat: Seat | None = None
         self._archive: Archive | None = None
         self._work: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -73,19 +77,32 @@ class ArchiveEdge:
         return f"{len(self._waiting)} waiting to be written"
 
     async def start(self, wire: Wire) -> None:
-        self._archive = await asyncio.to_thread(Archive, self._database_url)
-        self.position = self._archive.position()
-        self._reader = Reader(wire, "archive", (">",), self.position + 1, self._gather)
-        await self._reader.start()
-        self.state = HostState.LIVE
+        self._wire = wire
+        self._seat = Seat(wire, "archive", self.settings.model_dump_json())
+        await self._seat.start()
+        self.state = HostState.STANDBY
 
     async def run(self) -> None:
-        assert self._reader is not None
-        self._work = [asyncio.create_task(self._write_for_ever()), asyncio.create_task(self._tidy_for_ever())]
-        done, _ = await asyncio.wait({*self._work, self._reader.failure}, return_when=asyncio.FIRST_COMPLETED)
-        self.state = HostState.FAILED
-        for task in done:
-            task.result()
+        assert self._seat is not None and self._wire is not None
+        await self._seat.take()
+        self._archive = await asyncio.to_thread(Archive, self._database_url)
+        self.position = self._archive.position()
+        self._reader = Reader(self._wire, "archive", self.position + 1, self._gather, self._seat.lease.renew)
+        await self._reader.start()
+        self.state = HostState.LIVE
+        watch = RoomWatch(self._wire.nc, self._seat.publisher, self.settings, lambda: self.position)
+        await self._seat.while_held(self._keep_writing(self._reader, watch))
+
+    async def _keep_writing(self, reader: Reader, watch: RoomWatch) -> None:
+        works = (self._write_for_ever(), self._tidy_for_ever(), watch.run())
+        self._work = [asyncio.create_task(work) for work in works]
+        try:
+            done, _ = await asyncio.wait({*self._work, reader.failure}, return_when=asyncio.FIRST_COMPLETED)
+            self.state = HostState.FAILED
+            for task in done:
+                task.result()
+        finally:
+            await end(self._work[1:])
 
     async def stop(self) -> None:
         """Write what has been gathered, then leave."""
@@ -93,15 +110,16 @@ class ArchiveEdge:
             await self._reader.stop()
         self._stopping = True
         self._arrived.set()
-        for tidying in self._work[1:]:
-            tidying.cancel()
+        await end(self._work[1:])
         try:
             await asyncio.gather(*self._work, return_exceptions=True)
         finally:
             if self._archive is not None:
                 self._archive.close()
+            if self._seat is not None:
+                await self._seat.leave()
 
-    def _gather(self, received: Recorded | Unreadable, _headers: Headers) -> Awaitable[None] | None:
+    def _gather(self, received: Recorded | Unreadable, _trace: str) -> Awaitable[None] | None:
         self._waiting.append(received)
         self._arrived.set()
         return self._make_room() if len(self._waiting) >= 2 * self.settings.batch else None

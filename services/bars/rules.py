@@ -1,7 +1,11 @@
 """Bars: turn trades (or mid prices) into closed bars; an interval without trades repeats the last close."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from contracts.clock import ClockTick
 from contracts.event import Event
@@ -14,16 +18,17 @@ MAX_FILLED = 1_000
 """A silence of more intervals than this is an outage: it is not filled with invented bars."""
 
 
+@dataclass(slots=True)
 class OpenBar:
     """The bar that is being built; time is `ts_init`, so that nothing that came late can change a closed bar."""
 
-    __slots__ = ("close", "high", "low", "open", "trades", "ts_close", "volume")
-
-    def __init__(self, ts_close: int, price: float) -> None:
-        self.ts_close = ts_close
-        self.open = self.high = self.low = self.close = price
-        self.volume = 0.0
-        self.trades = 0
+    ts_close: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+    trades: int = 0
 
     def add(self, price: float, size: float) -> None:
         if self.trades == 0:
@@ -48,18 +53,60 @@ class OpenBar:
         self.volume += finer.volume
         self.trades += finer.trades
 
+    def begin(self, ts_close: int) -> None:
+        """Be a new bar, empty and at the last close."""
+        self.ts_close = ts_close
+        self.open = self.high = self.low = self.close
+        self.volume = 0.0
+        self.trades = 0
+
+
+OpenBars = dict[Interval, OpenBar]
+"""The open bars of one instrument, the finest first.
+
+Only the finest one sees prices. Each interval is a multiple of the one before, so a bar is made of closed finer ones.
+"""
+
+
+@dataclass(slots=True)
+class BarsState:
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")  # volumes may add up to more than a float holds
+
+    source: PriceSource
+    open: dict[InstrumentId, OpenBars]
+
 
 class Bars(Component):
     name = "bars"
     produces: ClassVar[tuple[type[Event], ...]] = (Bar,)
+    State = BarsState
 
     def __init__(self, settings: BarsSettings) -> None:
         super().__init__("bars")
         self.settings = settings
         self._from_trades = settings.source is PriceSource.TRADES
-        self._finest, *self._coarser = sorted(settings.intervals, key=lambda interval: interval.nanos)
-        self._open: dict[InstrumentId, OpenBar] = {}
-        self._wider: dict[InstrumentId, dict[Interval, OpenBar]] = {}
+        self._intervals = sorted(set(settings.intervals), key=lambda interval: interval.nanos)
+        self._open: dict[InstrumentId, OpenBars] = {}
+        self._finest: dict[InstrumentId, OpenBar] = {}
+
+    def state(self) -> BarsState:
+        return BarsState(self.settings.source, self._open)
+
+    def restore(self, state: BarsState) -> None:
+        """Go on with the open bars, as far as their intervals are still made of such prices; others begin anew."""
+        self._open, self._finest = {}, {}
+        for instrument, bars in state.open.items() if state.source is self.settings.source else ():
+            if kept := self._still_made(bars):
+                self._open[instrument] = kept
+            if finest := kept.get(self._intervals[0]):
+                self._begin(instrument, finest.ts_close - 1, finest.open)
+
+    def _still_made(self, bars: OpenBars) -> OpenBars:
+        """Leave out the bars that are not made any more; what they took in is not lost to the wider ones."""
+        for (interval, bar), (_, wider) in pairwise(bars.items()):
+            if interval not in self._intervals:
+                wider.merge(bar)
+        return {interval: bar for interval, bar in bars.items() if interval in self._intervals}
 
     @on(Trade)
     def on_trade(self, trade: Trade) -> Iterator[Bar] | None:
@@ -75,55 +122,56 @@ class Bars(Component):
 
     @on(ClockTick)
     def on_clock(self, tick: ClockTick) -> Iterator[Bar] | None:
-        due = [name for name, bar in self._open.items() if bar.ts_close <= tick.ts_init]
+        due = [name for name, bars in self._open.items() if next(iter(bars.values())).ts_close <= tick.ts_init]
         return (bar for name in due for bar in self._close_due(tick, name)) if due else None
 
     def _add(self, event: Event, instrument: InstrumentId, price: float, size: float) -> Iterator[Bar] | None:
-        bar = self._open.get(instrument)
-        if bar is None:
-            self._begin(instrument, event.ts_init, price)
-            self._open[instrument].add(price, size)
-            return None
-        if event.ts_init < bar.ts_close:
+        bar = self._finest.get(instrument)
+        if bar is not None and event.ts_init < bar.ts_close:
             bar.add(price, size)
             return None
         closed = list(self._close_due(event, instrument))
-        self._open[instrument].add(price, size)
+        if bar is None:
+            bar = self._begin(instrument, event.ts_init, price)
+        bar.add(price, size)
         return iter(closed)
 
     def _look_at_the_time(self, event: Event, instrument: InstrumentId) -> Iterator[Bar] | None:
-        bar = self._open.get(instrument)
+        bar = self._finest.get(instrument)
         return None if bar is None or event.ts_init < bar.ts_close else self._close_due(event, instrument)
 
-    def _begin(self, instrument: InstrumentId, now: int, price: float) -> None:
-        def opened(interval: Interval) -> OpenBar:
-            return OpenBar(now - now % interval.nanos + interval.nanos, price)
-
-        self._open[instrument] = opened(self._finest)
-        self._wider[instrument] = {interval: opened(interval) for interval in self._coarser}
+    def _begin(self, instrument: InstrumentId, now: int, price: float) -> OpenBar:
+        """Begin the bars that are not open, all or some of them; gives the finest."""
+        open_ = self._open.get(instrument, {})
+        bars = {interval: open_.get(interval) or _opened(interval, now, price) for interval in self._intervals}
+        self._open[instrument] = bars
+        self._finest[instrument] = bars[self._intervals[0]]
+        return self._finest[instrument]
 
     def _close_due(self, event: Event, instrument: InstrumentId) -> Iterator[Bar]:
-        """Close every bar whose time is over, and the empty ones after it, up to the time of `event`.
-
-        Only the finest bar sees prices; each interval is a multiple of the finest one, so the wider bars are made of
-        closed fine ones.
-        """
-        finest, wider = self._open[instrument], self._wider[instrument]
-        for bar in wider.values():
-            bar.merge(finest)
-        self._open[instrument] = yield from _close(event, instrument, self._finest, finest)
-        for interval, bar in wider.items():
+        """Close every bar whose time is over, and the empty ones after it, up to the time of `event`."""
+        bars = self._open.get(instrument, {})
+        for finer, wider in pairwise(bars.values()):
+            if finer.ts_close <= event.ts_init:
+                wider.merge(finer)
+        for interval, bar in bars.items():
             if bar.ts_close <= event.ts_init:
-                wider[interval] = yield from _close(event, instrument, interval, bar)
+                yield from _close(event, instrument, interval, bar)
 
 
-def _close(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Generator[Bar, None, OpenBar]:
-    """Say a bar whose time is over and the empty ones after it; gives the one that is open now."""
+def _opened(interval: Interval, now: int, price: float) -> OpenBar:
+    return OpenBar(now - now % interval.nanos + interval.nanos, price, price, price, price)
+
+
+def _close(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Iterator[Bar]:
+    """Say a bar whose time is over and the empty ones after it; then it is the one that is open now."""
     yield _closed(event, instrument, interval, bar)
     silent = (event.ts_init - bar.ts_close) // interval.nanos
-    for number in range(1, silent + 1 if silent <= MAX_FILLED else 0):
-        yield _closed(event, instrument, interval, OpenBar(bar.ts_close + number * interval.nanos, bar.close))
-    return OpenBar(bar.ts_close + (silent + 1) * interval.nanos, bar.close)
+    over = bar.ts_close + silent * interval.nanos
+    while bar.ts_close < over and silent <= MAX_FILLED:
+        bar.begin(bar.ts_close + interval.nanos)
+        yield _closed(event, instrument, interval, bar)
+    bar.begin(over + interval.nanos)
 
 
 def _closed(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Bar:

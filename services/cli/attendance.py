@@ -22,7 +22,7 @@ _START_POLL_SECONDS = 0.1
 _POLL_SECONDS = 0.5
 _LOG_TAIL = 15
 _FEED = "feed"
-_BROKER = "nats"  # its health page is its own
+_BROKERS = {"nats", "ledger"}  # their health pages are their own
 _STOP_SECONDS = 90.0
 _CATCHING_UP_AFTER_SECONDS = 5.0
 
@@ -156,7 +156,9 @@ class Attendance:
 
     def _print_where_to_look(self) -> None:
         settings = self._settings
-        ports = [spec.health.port for name, spec in self._stack.processes.items() if spec.health and name != _BROKER]
+        ports = [
+            spec.health.port for name, spec in self._stack.processes.items() if spec.health and name not in _BROKERS
+        ]
         health = f"http://127.0.0.1:{min(ports)}-{max(ports)} (/livez /readyz /metrics)" if ports else "-"
         print(f"healthy after {time.monotonic() - self._began:.1f} s\n")
         for what, where, command in (
@@ -264,6 +266,6 @@ async def _stopped(run: Path, daemon: subprocess.Popen[bytes]) -> None:
 
 def _caught_up(reports: tuple[ProcessReport, ...], answers: dict[str, Health]) -> bool:
     """The feed has come to its end, and everybody says that there is nothing left to read."""
-    silent = [report.name for report in reports if report.health and report.name not in {*answers, _BROKER}]
+    silent = [report.name for report in reports if report.health and report.name not in {*answers, *_BROKERS}]
     at_end = _FEED in answers and answers[_FEED].state is Phase.FINISHED
     return at_end and not silent and all(not answer.lag for answer in answers.values())

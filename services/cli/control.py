@@ -26,7 +26,7 @@ def set_trading_state(state: str, reason: str) -> None:
 async def _say(state: TradingState, reason: str) -> int:
     now = time.time_ns()
     said = TradingStateSet(ts_event=now, ts_init=now, state=state, operator=getpass.getuser(), reason=reason)
-    nc = await connect(current().nats_url)
+    nc = await connect(current())
     try:
         headers = write_headers(said, f"ops/control-{now}", None, now, new_trace(now, now))
         ack = await nc.jetstream(timeout=10).publish(TradingStateSet.subject_of(said), encode(said), headers=headers)

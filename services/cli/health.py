@@ -16,6 +16,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"
     CATCHING_UP = "catching_up"
+    STANDBY = "standby"
     LIVE = "live"
     FINISHED = "finished"
     FAILED = "failed"

@@ -37,7 +37,7 @@ def read_stack(settings: StackSettings, environment: dict[str, str]) -> Stack:
 
 
 def require_tools(stack: Stack) -> None:
-    if "nats" in stack.processes and not (ROOT / ".venv" / "bin" / "nats-server").exists():
+    if {"nats", "ledger"} & set(stack.processes) and not (ROOT / ".venv" / "bin" / "nats-server").exists():
         fail("nats-server is not installed", "install it: just setup")
     if "postgres" in stack.processes and not _has_postgres():
         fail("there is no PostgreSQL with TimescaleDB on this machine", "install it, as root: just setup")
@@ -52,6 +52,9 @@ def require_ports(settings: StackSettings, stack: Stack) -> None:
     if "nats" in stack.processes:
         needed += [NeededPort(settings.nats_port, "nats", "HMM_NATS_PORT")]
         needed += [NeededPort(settings.nats_monitor_port, "nats", "HMM_NATS_MONITOR_PORT")]
+        needed += [NeededPort(settings.nats_leaf_port, "nats", "HMM_NATS_LEAF_PORT")]
+    if "ledger" in stack.processes:
+        needed += [NeededPort(settings.ledger_monitor_port, "ledger", "HMM_LEDGER_MONITOR_PORT")]
     if "postgres" in stack.processes:
         needed += [NeededPort(settings.postgres_port, "postgres", "HMM_POSTGRES_PORT")]
     known = {item.port for item in needed}
@@ -65,7 +68,8 @@ def require_ports(settings: StackSettings, stack: Stack) -> None:
 def forget(settings: StackSettings) -> list[Path]:
     """Delete the tape and the store of this run directory; tells what was deleted."""
     run = settings.run
-    present = [path for path in (run / "nats", run / "postgres", run / "postgres.new") if path.exists()]
+    stores = (run / "nats", run / "ledger", run / "postgres", run / "postgres.new")
+    present = [path for path in stores if path.exists()]
     if not present:
         return []
     if not (run / "supervisor.lock").exists():  # whatever HMM_RUN_DIR names, only a directory of ours is emptied

@@ -70,6 +70,14 @@ def restart(name: Annotated[str, typer.Argument(help="a process of hmm status")]
 
 
 @app.command()
+def standby(name: Annotated[str, typer.Argument(help="a component, for instance router")]) -> None:
+    """Be a second instance of a component: it follows, and takes over when the first one ends."""
+    from services.cli.standby import stand_by
+
+    stand_by(name)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="for instance: SELECT * FROM orders")], *, as_json: AsJson = False
 ) -> None:
@@ -85,6 +93,14 @@ def provision() -> None:
     from services.cli.provision import provision_servers
 
     provision_servers()
+
+
+@app.command()
+def keys() -> None:
+    """Make the keys that are missing: one for each user of the NATS server."""
+    from services.cli.keys import keep_keys
+
+    keep_keys()
 
 
 @app.command()
@@ -136,6 +152,40 @@ def rebuild(
     from services.cli.rebuild import rebuild
 
     rebuild(projections or (), as_json=as_json)
+
+
+@app.command()
+def audit(
+    component: Annotated[str | None, typer.Argument(help="which; or --all")] = None,
+    start: Annotated[int | None, typer.Option("--from", min=1, help="first position to compare")] = None,
+    stop: Annotated[int | None, typer.Option("--to", min=1, help="last position to compare")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="what-if; with --all: COMPONENT.KEY=VALUE")
+    ] = None,
+    source: Annotated[str, typer.Option(help="where the record is read: store or tape")] = "store",
+    *,
+    all_of_them: Annotated[bool, typer.Option("--all", help="every component, in one pass")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what components said with what they say now to the same; exit code 1 on any divergence."""
+    from services.cli.audit import audit
+
+    audit(component, start, stop, assignments or (), source, all_of_them=all_of_them, as_json=as_json)
+
+
+@app.command()
+def replay(
+    prefix: Annotated[str, typer.Option("--to-subject-prefix", help="md.quote.x.y is said as PREFIX.md.quote.x.y")],
+    start: Annotated[int | None, typer.Option("--from", min=1, help="first position")] = None,
+    stop: Annotated[int | None, typer.Option("--to", min=1, help="last position")] = None,
+    speed: Annotated[str, typer.Option(help="1 (as it happened), N (times as fast) or max")] = "1",
+    subject: Annotated[str, typer.Option(help="NATS pattern, for instance 'order.>'")] = ">",
+    source: Annotated[str, typer.Option(help="where the record is read: store or tape")] = "store",
+) -> None:
+    """Say what was recorded again, for tools and people; it does not get onto the tape."""
+    from services.cli.replay import replay
+
+    replay(start, stop, speed, prefix, subject, source)
 
 
 @app.command()

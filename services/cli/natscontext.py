@@ -14,7 +14,10 @@ def write_context() -> None:
     """Write and select a context for the nats tool; prints its path."""
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nats"
     file = home / "context" / f"{_NAME}.json"
-    context = {"description": "Nautilus HMM: the tape", "url": current().nats_url}
+    settings = current()
+    context = {"description": "Nautilus HMM: the tape", "url": settings.nats_url}
+    if settings.operator_key is not None:
+        context["nkey"] = str(settings.operator_key.absolute())
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(context, indent=2) + "\n")

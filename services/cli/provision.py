@@ -1,18 +1,43 @@
 """`hmm provision`: streams, consumers, buckets and migrations, brought to what this code needs."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import closing
 
 import psycopg
 
+from contracts.recorded import Unreadable
+from eventstore.archive import Archive, CheckpointMoved
 from eventstore.migrate import MigrationRefused, migrate
 from services.cli import broker
-from services.cli.database import connect, reason
+from services.cli.database import reason
 from services.cli.errors import fail, not_running
 from services.cli.settings import StackSettings, current
 from tape.consumers import provision_consumers
-from tape.provision import ProvisionRefused, provision
+from tape.continuity import rescue
+from tape.provision import provision
+from tape.reader import received
+from tape.streams import ProvisionRefused, Stored
 
 _CONNECT_SECONDS = 5
+
+
+class ArchiveStore:
+    """The event store as what a broken tape is saved into."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def position(self) -> int:
+        return self._archive.position()
+
+    def keep(self, messages: Sequence[Stored]) -> None:
+        self._archive.write(
+            [received(message.position, message.subject, message.payload, message.headers) for message in messages]
+        )
+
+    def note_loss(self, position: int, why: str) -> None:
+        self._archive.write([Unreadable(position, "lost", {}, b"", why)])
 
 
 def provision_servers() -> None:
@@ -20,8 +45,7 @@ def provision_servers() -> None:
     settings = current()
     applied = _migrate(settings.database_url)
     print(f"event store: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
-    for line in asyncio.run(_provision_tape(settings)):
-        print(line)
+    asyncio.run(_provision_tape(settings))
 
 
 def _migrate(database_url: str) -> list[str]:
@@ -33,26 +57,20 @@ def _migrate(database_url: str) -> list[str]:
         not_running(reason(error))
 
 
-async def _provision_tape(settings: StackSettings) -> list[str]:
+async def _provision_tape(settings: StackSettings) -> None:
     try:
-        client = await broker.connect(settings.nats_url, timeout_seconds=_CONNECT_SECONDS)
+        client = await broker.connect(settings, timeout_seconds=_CONNECT_SECONDS)
     except broker.Unreachable as error:
         not_running(str(error))
     try:
-        streams = await provision(client, lambda: _last_known(settings.database_url))
+        with closing(Archive(settings.database_url)) as archive:
+            for line in await rescue(client, ArchiveStore(archive)):
+                print(line, flush=True)
+            for stream in await provision(client, archive.position):
+                print(f"{stream.stream}: {stream.outcome.value}, {stream.detail}")
         made = await provision_consumers(client)
-    except ProvisionRefused as refusal:
+        print(f"consumers: {'made ' + ', '.join(made) if made else 'all there'}")
+    except (ProvisionRefused, CheckpointMoved) as refusal:
         fail(str(refusal))
     finally:
         await client.close()
-    return [
-        *(f"{stream.stream}: {stream.outcome.value}, {stream.detail}" for stream in streams),
-        f"consumers: {'created ' + ', '.join(made) if made else 'all there'}",
-    ]
-
-
-def _last_known(database_url: str) -> int:
-    """The last position the event store has seen: a tape made anew goes on after it."""
-    with connect(database_url) as connection:
-        (position,) = connection.execute("SELECT coalesce(max(position), 0) FROM checkpoints").fetchone() or (0,)
-        return int(position)

@@ -7,7 +7,7 @@ from services.cli.survey import Survey, survey
 
 
 async def print_summary(settings: StackSettings, feed: Health, seconds: float) -> None:
-    found = await survey(settings.nats_url, settings.database_url)
+    found = await survey(settings)
     print(f"\nthe replay is finished and everything has caught up, {seconds:.1f} s after the start")
     for what, said in _lines(feed, found):
         print(f"  {what:<10} {said}")

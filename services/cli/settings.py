@@ -29,11 +29,15 @@ class StackSettings(BaseSettings):
 
     nats_port: Port = 4222
     nats_monitor_port: Port = 8222
+    nats_leaf_port: Port = 7422
+    ledger_monitor_port: Port = 8223
     postgres_port: Port = 5433
     health_port_base: Annotated[int, Field(ge=1, le=65000)] = 9100
     run_dir: Path = ROOT / ".run"
     external_nats_url: str | None = Field(default=None, validation_alias="HMM_NATS_URL")
     external_database_url: str | None = Field(default=None, validation_alias="HMM_DATABASE_URL")
+    nkey_file: Path | None = None
+    """The key that commands show to the NATS server, instead of the one that `hmm keys` made."""
     process_file: Path = PROCESS_FILE
     start_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds without any progress after which a start has failed."""
@@ -49,11 +53,18 @@ class StackSettings(BaseSettings):
 
     def ports(self) -> dict[str, int]:
         """Every port of the stack by the variable that sets it."""
-        ports = {} if self.external_nats_url else {"HMM_NATS_PORT": self.nats_port}
-        ports |= {} if self.external_nats_url else {"HMM_NATS_MONITOR_PORT": self.nats_monitor_port}
+        ports = {} if self.external_nats_url else self._broker_ports()
         ports |= {} if self.external_database_url else {"HMM_POSTGRES_PORT": self.postgres_port}
         health = {f"HMM_HEALTH_PORT_BASE + {SERVICES.index(name) + 1}": self.health_port(name) for name in SERVICES}
         return ports | health
+
+    def _broker_ports(self) -> dict[str, int]:
+        return {
+            "HMM_NATS_PORT": self.nats_port,
+            "HMM_NATS_MONITOR_PORT": self.nats_monitor_port,
+            "HMM_NATS_LEAF_PORT": self.nats_leaf_port,
+            "HMM_LEDGER_MONITOR_PORT": self.ledger_monitor_port,
+        }
 
     @property
     def run(self) -> Path:
@@ -62,6 +73,16 @@ class StackSettings(BaseSettings):
     @property
     def logs(self) -> Path:
         return self.run / "logs"
+
+    @property
+    def keys(self) -> Path:
+        return self.run / "keys"
+
+    @property
+    def operator_key(self) -> Path | None:
+        """The key that lets commands into the NATS server; None where there is none, because that server is open."""
+        made = self.keys / "operator.nk"
+        return self.nkey_file or (made if made.exists() else None)
 
     @property
     def nats_url(self) -> str:
@@ -74,7 +95,11 @@ class StackSettings(BaseSettings):
     @property
     def left_out(self) -> frozenset[str]:
         """The processes that somebody else runs for us."""
-        others = {"nats": self.external_nats_url, "postgres": self.external_database_url}
+        others = {
+            "nats": self.external_nats_url,
+            "ledger": self.external_nats_url,
+            "postgres": self.external_database_url,
+        }
         return frozenset(name for name, url in others.items() if url)
 
     def health_port(self, service: str) -> int:
@@ -86,8 +111,8 @@ class StackSettings(BaseSettings):
         return {
             **os.environ,
             **health,
-            "HMM_NATS_PORT": str(self.nats_port),
-            "HMM_NATS_MONITOR_PORT": str(self.nats_monitor_port),
+            **{f"HMM_NKEY_FILE_{user.upper()}": self._key_of(user) for user in ("operator", *SERVICES)},
+            **{name: str(port) for name, port in self._broker_ports().items()},
             "HMM_POSTGRES_PORT": str(self.postgres_port),
             "HMM_HEALTH_PORT_BASE": str(self.health_port_base),
             "HMM_RUN_DIR": str(self.run),
@@ -96,12 +121,16 @@ class StackSettings(BaseSettings):
             "PYTHONUNBUFFERED": "1",  # a log line is there when it is written
         }
 
+    def _key_of(self, user: str) -> str:
+        """The key file of a user; empty where somebody else's server needs none that we know of."""
+        path = self.keys / f"{user}.nk"
+        return str(path) if path.exists() or not self.external_nats_url else ""
+
     def record(self) -> None:
         """Keep them for commands in other shells, which need not have our variables."""
         urls = {"HMM_NATS_URL": self.external_nats_url, "HMM_DATABASE_URL": self.external_database_url}
         values = {
-            "HMM_NATS_PORT": self.nats_port,
-            "HMM_NATS_MONITOR_PORT": self.nats_monitor_port,
+            **self._broker_ports(),
             "HMM_POSTGRES_PORT": self.postgres_port,
             "HMM_HEALTH_PORT_BASE": self.health_port_base,
             "HMM_PROCESS_FILE": self.process_file.absolute(),

@@ -29,8 +29,9 @@ async def _status(settings: StackSettings, *, as_json: bool) -> bool:
     """Whether anything runs."""
     report, note = await _report(settings)
     health = await ask_all(report.processes) if report else {}
-    elsewhere = len(settings.left_out) == 2  # with servers that are not ours there is something to see even then
-    found = await survey(settings.nats_url, settings.database_url) if report or elsewhere else Survey()
+    # With servers that are not ours there is something to see even then.
+    elsewhere = bool(settings.external_nats_url and settings.external_database_url)
+    found = await survey(settings) if report or elsewhere else Survey()
     if as_json:
         print(json.dumps(_as_json(report, health, found, note), default=plain, indent=2))
     else:

@@ -6,14 +6,18 @@ from typing import Any
 
 import psycopg
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.js.errors import NotFoundError
 from psycopg import errors
 from psycopg.rows import dict_row
 
 from services.cli import broker
 from services.cli.database import connect, reason
+from services.cli.settings import StackSettings
+from tape.streams import LEDGER, LEDGER_DOMAIN, TAPE
 
-STREAMS = ("TAPE", "LEDGER")
+STREAMS = {TAPE: None, LEDGER: LEDGER_DOMAIN}
+"""Each stream with the JetStream domain it is in, where that is not our server's own."""
 TABLES = ("events", "quotes", "trades", "bars", "orders", "fills", "positions", "equity", "unreadable")
 COUNTED_ROWS = 2_000_000
 _CONNECT_SECONDS = 2
@@ -57,26 +61,28 @@ class Survey:
         return [f"{', '.join(part for part, why in self.notes.items() if why == said)}: {said}" for said in reasons]
 
 
-async def survey(nats_url: str, database_url: str) -> Survey:
+async def survey(settings: StackSettings) -> Survey:
     found = Survey()
-    await _look_at_tape(nats_url, found)
-    _look_at_store(database_url, found)
+    await _look_at_tape(settings, found)
+    _look_at_store(settings.database_url, found)
     return found
 
 
-async def _look_at_tape(nats_url: str, found: Survey) -> None:
+async def _look_at_tape(settings: StackSettings, found: Survey) -> None:
     try:
-        client = await broker.connect(nats_url)
+        client = await broker.connect(settings)
     except broker.Unreachable as error:
         found.notes["tape"] = str(error)
         return
     try:
-        for stream in STREAMS:
+        for stream, domain in STREAMS.items():
             try:
-                state = (await client.jetstream().stream_info(stream)).state
+                state = (await client.jetstream(domain=domain).stream_info(stream)).state
                 found.tape[stream] = StreamFigures(state.first_seq, state.last_seq, state.messages, state.bytes)
             except NotFoundError:
                 found.notes["tape"] = f"there is no stream {stream} yet; hmm provision makes it"
+            except NoRespondersError:
+                found.notes["tape"] = f"the server of {stream} is away; see hmm logs ledger"
     except (OSError, NatsError) as error:
         found.notes["tape"] = f"no answer from JetStream: {str(error) or type(error).__name__}"
     finally:

@@ -15,7 +15,7 @@ from nats.js.errors import APIError, NotFoundError
 from services.cli import broker
 from services.cli.causes import Step, causes
 from services.cli.errors import fail, misused, not_running
-from services.cli.settings import current
+from services.cli.settings import StackSettings, current
 
 _CONNECT_SECONDS = 5
 _QUIET_SECONDS = 5.0
@@ -62,7 +62,7 @@ def _moment(text: str) -> datetime:
 async def _print_tape(
     start: int | None, stop: int | None, since: datetime | None, subject: str, *, follow: bool, as_json: bool
 ) -> None:
-    nc = await connect(current().nats_url)
+    nc = await connect(current())
     try:
         async for line in _read(nc, _consumer(start, since, subject), stop, follow=follow):
             chain = []
@@ -73,10 +73,10 @@ async def _print_tape(
         await nc.close()
 
 
-async def connect(nats_url: str) -> Client:
+async def connect(settings: StackSettings) -> Client:
     """Connect, or leave with a line that says why not."""
     try:
-        return await broker.connect(nats_url, timeout_seconds=_CONNECT_SECONDS)
+        return await broker.connect(settings, timeout_seconds=_CONNECT_SECONDS)
     except broker.Unreachable as error:
         not_running(str(error))
 

@@ -6,6 +6,7 @@ import time
 from services.cli import launch
 from services.cli.attendance import Attendance
 from services.cli.feed import parse_feed
+from services.cli.keys import make_keys
 from services.cli.settings import from_environment
 
 
@@ -17,6 +18,8 @@ def start_stack(feed: str, speed: str, *, fresh: bool, detach: bool) -> int:
     if fresh:
         launch.require_ours(settings)
     launch.require_not_running(settings)
+    if settings.external_nats_url is None:
+        make_keys(settings.keys)
     environment = launch.full_environment(settings, choice)
     stack = launch.read_stack(settings, environment)
     launch.require_tools(stack)

@@ -1,5 +1,6 @@
 """Bring market data onto the tape: the feed edge."""
 
+import asyncio
 import itertools
 import logging
 import sys
@@ -15,15 +16,18 @@ from contracts.event import Event
 from contracts.market import MarketGap, Quote, Trade
 from contracts.ownership import ROLES
 from contracts.types import InstrumentId, instrument_id
+from eventstore.history import StoredHistory, stored_history
 from services.feed.frames import FrameReport, Rejected, fingerprint, read_frames
 from services.feed.gaps import GapWatch
 from services.feed.pace import ClockPace, Pace, ReaderPace
 from services.feed.settings import FeedSettings
 from services.feed.simulated import SimulatedMarket
 from tape.headers import MSG_ID, new_trace, write_headers
-from tape.host import HostState, last_event, last_message
+from tape.host import HostState
+from tape.lookup import last_event, last_message
 from tape.provision import TAPE
 from tape.publisher import Publisher
+from tape.seat import Seat
 from tape.service import serve_edge
 from tape.settings import load
 from tape.wire import Wire
@@ -41,12 +45,13 @@ SILENCE = Gauge("ws_message_gap_seconds", "Since the last message of an instrume
 class Feed:
     """Numbers what a source yields and puts it on the tape; started again, it goes on behind its last number."""
 
-    def __init__(self, settings: FeedSettings) -> None:
+    def __init__(self, settings: FeedSettings, history: StoredHistory | None) -> None:
         self.settings = settings
+        self._history = history
         self.state = HostState.STARTING
         self.handled = 0
         self.lag = 0
-        self._publisher: Publisher | None = None
+        self._seat: Seat | None = None
         self._nc: Client | None = None
         self._report = FrameReport()
         self._gaps = GapWatch(int(settings.stale_after_s * 1e9))
@@ -54,7 +59,7 @@ class Feed:
 
     @property
     def position(self) -> int:
-        return self._publisher.last_position if self._publisher else 0
+        return self._seat.publisher.last_position if self._seat else 0
 
     @property
     def detail(self) -> str:
@@ -62,12 +67,17 @@ class Feed:
 
     async def start(self, wire: Wire) -> None:
         self._nc = wire.nc
-        self._publisher = Publisher(wire)
-        await self._publisher.start()
-        self.state = HostState.LIVE
+        self._seat = Seat(wire, "feed", self.settings.model_dump_json())
+        await self._seat.start()
+        self.state = HostState.STANDBY
 
     async def run(self) -> None:
-        assert self._nc is not None and self._publisher is not None
+        assert self._seat is not None
+        await self._seat.take()
+        self.state = HostState.LIVE
+        await self._seat.while_held(self._bring(self._seat.publisher))
+
+    async def _bring(self, publisher: Publisher) -> None:
         if self.settings.source == "sim":
             run, source = await self._simulated()
         else:
@@ -78,24 +88,23 @@ class Feed:
         pace = self._pace()
         for number, event in enumerate(itertools.islice(source, done, None), start=done):
             await pace.wait(event.ts_init)
-            await self._put(event, f"{run}/{number}")
-        await self._publisher.flush()
+            await self._put(publisher, event, f"{run}/{number}")
+        await publisher.flush()
         self.state = HostState.FINISHED
         logger.info("finished: %s", self._report)
         for rejected in self._report.rejected:
             logger.warning("skipped %s: %s", rejected.source, rejected.reason)
 
     async def stop(self) -> None:
-        if self._publisher is not None:
-            await self._publisher.stop()
+        if self._seat is not None:
+            await self._seat.leave()
 
-    async def _put(self, event: Event, msg_id: str) -> None:
-        assert self._publisher is not None
+    async def _put(self, publisher: Publisher, event: Event, msg_id: str) -> None:
         now = time.time_ns()
         headers = write_headers(event, msg_id, None, now, new_trace(now, self.handled))
         # Market data was checked where it was read or made.
         payload = write(event) if isinstance(event, Quote | Trade) else encode(event)
-        await self._publisher.publish(type(event).subject_of(event), payload, headers)
+        await publisher.publish(type(event).subject_of(event), payload, headers)
         self.handled += 1
         FRAMES_OF[type(event)].inc()
         if isinstance(event, Quote | Trade):
@@ -137,15 +146,18 @@ class Feed:
         return quote.mid if quote else None
 
     async def _already_done(self, run: str) -> int:
-        """How many events of this run the tape holds."""
+        """How many events of this run are on the tape, or were before it was made anew."""
         assert self._nc is not None
-        newest, done = 0, 0
+        newest = 0
+        last: str | None = None
         for subject in ROLES["feed"].write_subjects():
             position, headers = await last_message(self._nc, subject)
-            its_run, _, number = headers.get(MSG_ID, "").rpartition("/")
-            if position > newest and its_run == run:
-                newest, done = position, int(number) + 1
-        return done
+            msg_id = headers.get(MSG_ID, "")
+            if position > newest and msg_id.rpartition("/")[0] == run:
+                newest, last = position, msg_id
+        if not last and self._history is not None:
+            last = await asyncio.to_thread(self._history.last_id_of, run)
+        return int(last.rpartition("/")[2]) + 1 if last else 0
 
     def _pace(self) -> Pace:
         times_faster = self.settings.times_faster
@@ -170,4 +182,4 @@ if __name__ == "__main__":
     wanted = load(FeedSettings, "feed")
     if wrong := problem(wanted):
         sys.exit(f"feed: {wrong}")
-    serve_edge("feed", Feed(wanted))
+    serve_edge("feed", Feed(wanted, stored_history()))

@@ -1,5 +1,6 @@
 """Gateway to the simulated exchange, which lives on the tape like everything else: same input, same reports."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from contracts.event import Event
@@ -8,16 +9,28 @@ from contracts.ownership import VENUE_COMMANDS, VENUE_REPORTS
 from contracts.venue import CancelOrder, SubmitOrder
 from tape.component import Component, Handler, Outputs, on
 from venues.instruments import Listing
-from venues.simulated import SimulatedExchange, SimulationSettings
+from venues.simulated import ExchangeState, SimulatedExchange, SimulationSettings
+
+
+@dataclass(slots=True)
+class GatewayState:
+    exchange: ExchangeState
 
 
 class Gateway(Component):
     produces: ClassVar[tuple[type[Event], ...]] = VENUE_REPORTS
     durable: ClassVar[tuple[type[Event], ...]] = VENUE_COMMANDS
+    State = GatewayState
 
     def __init__(self, settings: SimulationSettings, listing: Listing) -> None:
         super().__init__("gateway")
         self.exchange = SimulatedExchange(listing, settings)
+
+    def state(self) -> GatewayState:
+        return GatewayState(self.exchange.state())
+
+    def restore(self, state: GatewayState) -> None:
+        self.exchange.restore(state.exchange)
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> Outputs:

@@ -41,6 +41,12 @@ class Ledger:
     def __init__(self) -> None:
         self.balances: dict[Account, Decimal] = {}
 
+    def state(self) -> list[Entry]:
+        return [Entry(account, amount) for account, amount in self.balances.items()]
+
+    def restore(self, balances: list[Entry]) -> None:
+        self.balances = {entry.account: entry.amount for entry in balances}
+
     def balance(self, kind: AccountKind, owner: str, unit: str) -> Decimal:
         return self.balances.get(Account(kind, owner, unit), ZERO)
 

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge
 from contracts.books import EquityMarked, PositionChanged
 from contracts.event import Event
 from contracts.types import venue_of
-from tape.host import Observers
+from tape.blueprint import Observers
 
 FEES = Counter("fees_paid_total", "Fees, in quote currency", ["strategy"])
 EXPOSURE = Gauge("venue_exposure_usd", "Sum of the absolute values of positions", ["venue", "strategy"])

@@ -12,7 +12,7 @@ from contracts.event import Event
 from contracts.market import Quote
 from contracts.orders import OrderFilled
 from contracts.types import MAX_TEXT, InstrumentId, Severity, venue_of
-from services.portfolio.ledger import AccountKind, Ledger, move
+from services.portfolio.ledger import AccountKind, Entry, Ledger, move
 from services.portfolio.position import Position
 from services.portfolio.settings import PortfolioSettings
 from tape.component import Component, on
@@ -22,8 +22,10 @@ ZERO = Decimal(0)
 
 @dataclass(slots=True)
 class StrategyBooks:
-    """What one strategy holds, and the highest equity it has had."""
+    """What one strategy holds, what it began with, and the highest equity it has had."""
 
+    capital: Decimal
+    currency: str
     peak: Decimal
     positions: dict[InstrumentId, Position] = field(default_factory=dict)
 
@@ -32,8 +34,19 @@ class StrategyBooks:
         return all(position.quantity == 0 for position in self.positions.values())
 
 
+@dataclass(slots=True)
+class PortfolioState:
+    balances: list[Entry]
+    books: dict[str, StrategyBooks]
+    quotes: dict[InstrumentId, Quote]
+    ticks: int
+
+
 class Portfolio(Component):
+    """Books stay in the currency that they were opened in, whatever the settings say later."""
+
     produces: ClassVar[tuple[type[Event], ...]] = (PositionChanged, EquityMarked, Alert)
+    State = PortfolioState
 
     def __init__(self, settings: PortfolioSettings) -> None:
         super().__init__("portfolio")
@@ -42,6 +55,15 @@ class Portfolio(Component):
         self.books: dict[str, StrategyBooks] = {}
         self.quotes: dict[InstrumentId, Quote] = {}
         self._ticks = 0
+
+    def state(self) -> PortfolioState:
+        return PortfolioState(self.ledger.state(), self.books, self.quotes, self._ticks)
+
+    def restore(self, state: PortfolioState) -> None:
+        self.ledger.restore(state.balances)
+        self.books = state.books
+        self.quotes = state.quotes
+        self._ticks = state.ticks
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> None:
@@ -56,10 +78,13 @@ class Portfolio(Component):
 
     @on(OrderFilled)
     def on_fill(self, fill: OrderFilled) -> Iterator[Event]:
-        if fill.currency != self.settings.currency:
-            yield self._unbookable(fill)
+        books = self.books.get(fill.strategy)
+        currency = self.settings.currency if books is None else books.currency
+        if fill.currency != currency:
+            yield self._unbookable(fill, currency)
             return
-        books = self._books(fill.strategy)
+        if books is None:
+            books = self._open_books(fill.strategy)
         position = books.positions.setdefault(fill.instrument, Position())
         position.trade(fill.side.sign * fill.quantity, fill.price)
         position.fees += fill.fee
@@ -77,19 +102,11 @@ class Portfolio(Component):
         )
         yield self._marked(fill, fill.strategy, books)
 
-    def _books(self, strategy: str) -> StrategyBooks:
-        books = self.books.get(strategy)
-        if books is None:
-            capital = self.settings.capital
-            books = self.books[strategy] = StrategyBooks(peak=capital)
-            self.ledger.post(
-                move(
-                    self.settings.currency,
-                    capital,
-                    source=(AccountKind.CAPITAL, strategy),
-                    target=(AccountKind.CASH, strategy),
-                )
-            )
+    def _open_books(self, strategy: str) -> StrategyBooks:
+        capital, currency = self.settings.capital, self.settings.currency
+        source, target = (AccountKind.CAPITAL, strategy), (AccountKind.CASH, strategy)
+        self.ledger.post(move(currency, capital, source=source, target=target))
+        books = self.books[strategy] = StrategyBooks(capital, currency, peak=capital)
         return books
 
     def _post(self, fill: OrderFilled) -> None:
@@ -107,18 +124,18 @@ class Portfolio(Component):
 
     def _marked(self, event: Event, strategy: str, books: StrategyBooks) -> EquityMarked:
         marked = tuple(self._marked_position(name, held) for name, held in books.positions.items() if held.quantity)
-        cash = self.ledger.balance(AccountKind.CASH, strategy, self.settings.currency)
+        cash = self.ledger.balance(AccountKind.CASH, strategy, books.currency)
         equity = cash + sum((position.value for position in marked), ZERO)
         realized = sum((position.realized_pnl for position in books.positions.values()), ZERO)
         unrealized = sum((position.unrealized_pnl for position in marked), ZERO)
         fees = sum((position.fees for position in books.positions.values()), ZERO)
-        assert equity == self.settings.capital + realized + unrealized - fees, f"the books of {strategy} do not balance"
+        assert equity == books.capital + realized + unrealized - fees, f"the books of {strategy} do not balance"
         books.peak = max(books.peak, equity)
         return EquityMarked(
             ts_event=event.ts_event,
             ts_init=event.ts_init,
             strategy=strategy,
-            currency=self.settings.currency,
+            currency=books.currency,
             cash=cash,
             equity=equity,
             realized_pnl=realized,
@@ -146,13 +163,13 @@ class Portfolio(Component):
         assert otherwise is not None, f"{instrument} has no price"
         return otherwise
 
-    def _unbookable(self, fill: OrderFilled) -> Alert:
+    def _unbookable(self, fill: OrderFilled, currency: str) -> Alert:
         return Alert(
             ts_event=fill.ts_event,
             ts_init=fill.ts_init,
             component=self.name,
             severity=Severity.CRITICAL,
             code="unbookable_fill",
-            message=f"a fill of {fill.client_order_id} is in {fill.currency}, the books are in "
-            f"{self.settings.currency}: not booked; trade {fill.trade_id}"[:MAX_TEXT],
+            message=f"a fill of {fill.client_order_id} is in {fill.currency}, the books are in {currency}: "
+            f"not booked; trade {fill.trade_id}"[:MAX_TEXT],
         )

@@ -1,10 +1,8 @@
 """Run risk on the live tape."""
 
-from services.risk.rules import Risk
-from services.risk.settings import RiskSettings
+from eventstore.history import stored_history
+from services.risk.blueprint import BLUEPRINT
 from tape.service import serve
-from tape.settings import load
-from venues.instruments import BINANCE_SPOT
 
 if __name__ == "__main__":
-    serve(Risk(load(RiskSettings, "risk"), BINANCE_SPOT))
+    serve(BLUEPRINT, stored_history())

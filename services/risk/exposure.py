@@ -22,12 +22,25 @@ class Pending:
     leaves: Decimal
 
 
+@dataclass(slots=True)
+class ExposureState:
+    positions: list[tuple[Holding, Decimal]]
+    pending: dict[str, Pending]
+
+
 class Exposure:
     """Positions by strategy and instrument, from fills alone, and the approved orders that may still change them."""
 
     def __init__(self) -> None:
         self.positions: dict[Holding, Decimal] = {}
         self.pending: dict[str, Pending] = {}
+
+    def state(self) -> ExposureState:
+        return ExposureState(list(self.positions.items()), self.pending)
+
+    def restore(self, state: ExposureState) -> None:
+        self.positions = dict(state.positions)
+        self.pending = state.pending
 
     def reserve(self, order: OrderTerms) -> None:
         self.pending[order.client_order_id] = Pending((order.strategy, order.instrument), order.side, order.quantity)

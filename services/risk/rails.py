@@ -49,7 +49,7 @@ RailCheck = Callable[[Situation], str | None]
 
 def trading_state(at: Situation) -> str | None:
     if at.state is TradingState.HALTED:
-        return "trading is halted by the operator"
+        return "trading is halted, by the operator or a guard"
     if at.state is TradingState.REDUCE_ONLY and not at.reduces:
         return "only orders that reduce a position may pass"
     return None

@@ -1,8 +1,9 @@
 """Risk: judge every intent on the rails, and let through what none objects to."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from contracts.control import TradingStateSet
+from contracts.control import GuardSet, TradingStateSet
 from contracts.event import Event
 from contracts.market import Quote
 from contracts.orders import (
@@ -15,8 +16,9 @@ from contracts.orders import (
     RiskApproved,
     RiskRejected,
 )
-from contracts.types import InstrumentId, TradingState
-from services.risk.exposure import Exposure
+from contracts.permission import Permission
+from contracts.types import InstrumentId
+from services.risk.exposure import Exposure, ExposureState
 from services.risk.rails import Situation, objections
 from services.risk.settings import RiskSettings
 from tape.component import Component, on
@@ -26,17 +28,36 @@ REMEMBERED_IDS = 100_000
 """How many judged orders are remembered against a repetition."""
 
 
+@dataclass(slots=True)
+class RiskState:
+    trading: Permission
+    exposure: ExposureState
+    quotes: dict[InstrumentId, Quote]
+    judged: dict[str, None]
+    """Ids of orders, the oldest first."""
+
+
 class Risk(Component):
     produces: ClassVar[tuple[type[Event], ...]] = (RiskApproved, RiskRejected)
+    State = RiskState
 
     def __init__(self, settings: RiskSettings, listing: Listing) -> None:
         super().__init__("risk")
         self.settings = settings
         self.listing = listing
-        self.state = TradingState.ACTIVE
+        self.trading = Permission()
         self.exposure = Exposure()
         self.quotes: dict[InstrumentId, Quote] = {}
         self._judged: dict[str, None] = {}
+
+    def state(self) -> RiskState:
+        return RiskState(self.trading, self.exposure.state(), self.quotes, self._judged)
+
+    def restore(self, state: RiskState) -> None:
+        self.trading = state.trading
+        self.exposure.restore(state.exposure)
+        self.quotes = state.quotes
+        self._judged = state.judged
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> None:
@@ -50,7 +71,7 @@ class Risk(Component):
             listing=self.listing,
             exposure=self.exposure,
             quotes=self.quotes,
-            state=self.state,
+            state=self.trading.state,
             is_known_id=order.client_order_id in self._judged,
             intent=intent,
         )
@@ -70,9 +91,9 @@ class Risk(Component):
     def on_order_end(self, end: OrderDenied | OrderRejected | OrderCanceled | OrderExpired) -> None:
         self.exposure.released(end.client_order_id)
 
-    @on(TradingStateSet)
-    def on_control(self, control: TradingStateSet) -> None:
-        self.state = control.state
+    @on(TradingStateSet, GuardSet)
+    def on_control(self, control: TradingStateSet | GuardSet) -> None:
+        self.trading.hear(control)
 
     def _remember(self, client_order_id: str) -> None:
         self._judged[client_order_id] = None

@@ -5,7 +5,7 @@ from prometheus_client import Counter
 from contracts.event import Event
 from contracts.orders import OrderFilled, OrderSubmitted
 from contracts.ownership import ORDER_EVENTS
-from tape.host import Observer, Observers
+from tape.blueprint import Observer, Observers
 from tape.metrics import TICK_TO_ORDER_MS
 
 ORDERS = Counter("orders_total", "Steps in the lives of orders", ["state"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, TypedDict
 
-from contracts.control import Alert, TradingStateSet
+from contracts.control import Alert, GuardSet, TradingStateSet
 from contracts.event import Event
 from contracts.lifecycle import Life
 from contracts.orders import (
@@ -26,6 +26,7 @@ from contracts.orders import (
     RiskApproved,
 )
 from contracts.ownership import ORDER_EVENTS, VENUE_COMMANDS
+from contracts.permission import Permission
 from contracts.types import MAX_TEXT, InstrumentId, OrderStatus, Severity, TradingState
 from contracts.venue import (
     CancelOrder,
@@ -62,7 +63,8 @@ class Order:
     terms: OrderTerms
     life: Life = field(default_factory=Life)
     filled: Decimal = Decimal(0)
-    trades: set[str] = field(default_factory=set)
+    trades: dict[str, None] = field(default_factory=dict)
+    """Ids of the fills that are booked."""
 
     def at(self, event: Event) -> _Of:
         return _Of(
@@ -74,15 +76,33 @@ class Order:
         )
 
 
+@dataclass(slots=True)
+class RouterState:
+    trading: Permission
+    orders: dict[str, Order]
+    closed: dict[str, None]
+    """Ids of orders, the first that was closed first."""
+
+
 class Router(Component):
     produces: ClassVar[tuple[type[Event], ...]] = (*ORDER_EVENTS, *VENUE_COMMANDS, Alert)
+    State = RouterState
 
     def __init__(self, settings: RouterSettings) -> None:
         super().__init__("router")
         self.settings = settings
-        self.state = TradingState.ACTIVE
+        self.trading = Permission()
         self.orders: dict[str, Order] = {}
         self._closed: dict[str, None] = {}
+
+    def state(self) -> RouterState:
+        return RouterState(self.trading, self.orders, self._closed)
+
+    def restore(self, state: RouterState) -> None:
+        self.trading = state.trading
+        self.orders = state.orders
+        self._closed = state.closed
+        self._forget_oldest()
 
     @on(RiskApproved)
     def on_approval(self, approval: RiskApproved) -> Iterator[Event]:
@@ -93,16 +113,16 @@ class Router(Component):
             return
         self.orders[terms.client_order_id] = order
         yield OrderInitialized(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
-        if self.state is TradingState.HALTED:
+        if self.trading.state is TradingState.HALTED:
             yield from self._step(order, OrderDenied(**order.at(approval), reason="trading was halted meanwhile"))
             return
         yield from self._step(order, OrderSubmitted(**order.at(approval)))
         yield SubmitOrder(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
 
-    @on(TradingStateSet)
-    def on_control(self, control: TradingStateSet) -> Iterator[Event]:
+    @on(TradingStateSet, GuardSet)
+    def on_control(self, control: TradingStateSet | GuardSet) -> Iterator[Event]:
         """A halt takes every open order from the venue, and what risk approved just before it stays here."""
-        self.state = control.state
+        self.trading.hear(control)
         if control.state is not TradingState.HALTED:
             return
         for order in list(self.orders.values()):
@@ -150,7 +170,7 @@ class Router(Component):
         )
         if order.life.after(fill) is not None:
             order.filled = cumulative
-            order.trades.add(report.trade_id)
+            order.trades[report.trade_id] = None
         yield from self._step(order, fill)
 
     def _step(self, order: Order, event: Event) -> Iterator[Event]:
@@ -182,7 +202,10 @@ class Router(Component):
 
     def _remember_closed(self, client_order_id: str) -> None:
         self._closed[client_order_id] = None
-        if len(self._closed) > self.settings.remembered_orders:
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while len(self._closed) > self.settings.remembered_orders:
             oldest = next(iter(self._closed))
             del self._closed[oldest], self.orders[oldest]
 

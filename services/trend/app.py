@@ -1,10 +1,8 @@
 """Run the trend strategy on the live tape."""
 
-from services.trend.rules import Trend
-from services.trend.settings import TrendSettings
+from eventstore.history import stored_history
+from services.trend.blueprint import BLUEPRINT
 from tape.service import serve
-from tape.settings import load
-from venues.instruments import BINANCE_SPOT
 
 if __name__ == "__main__":
-    serve(Trend(load(TrendSettings, "trend"), BINANCE_SPOT))
+    serve(BLUEPRINT, stored_history())

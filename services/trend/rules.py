@@ -1,29 +1,36 @@
 """Trend: enter an established move on closed bars, leave by stop, target or a bent average."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from contracts.market import Bar, Quote
 from contracts.orders import ExitPlan, OrderIntent
-from contracts.types import InstrumentId, Side
+from contracts.types import InstrumentId, Interval, Side
 from quant.indicators import Atr, Ema, Rsi
 from services.trend.settings import TrendSettings
 from tape.component import on
-from tape.strategy import Strategy
+from tape.strategy import Strategy, StrategyState
 from venues.instruments import Listing
 
 EXIT_AGAIN_NS = 1_000_000_000
 """An exit that was refused is wished for again after this, and not on every quote."""
 
 
+@dataclass(slots=True)
 class TrendView:
-    """What the strategy sees of one instrument: two averages, strength and range."""
+    """What the strategy sees of one instrument on bars of one length: two averages, strength and range."""
 
-    __slots__ = ("atr", "fast", "rsi", "slow", "was_above")
+    interval: Interval
+    fast: Ema
+    slow: Ema
+    rsi: Rsi
+    atr: Atr
+    was_above: bool | None = None
 
-    def __init__(self, settings: TrendSettings) -> None:
-        self.fast, self.slow = Ema(settings.fast), Ema(settings.slow)
-        self.rsi, self.atr = Rsi(settings.rsi), Atr(settings.atr)
-        self.was_above: bool | None = None
+    def fits(self, settings: TrendSettings) -> bool:
+        """Say whether it is of the bars and periods that `settings` look at."""
+        own = (self.interval, self.fast.period, self.slow.period, self.rsi.period, self.atr.period)
+        return own == (settings.interval, settings.fast, settings.slow, settings.rsi, settings.atr)
 
     @property
     def warm(self) -> bool:
@@ -48,7 +55,21 @@ class TrendView:
         return Side.BUY if self.above else Side.SELL
 
 
+def _new_view(settings: TrendSettings) -> TrendView:
+    return TrendView(settings.interval, Ema(settings.fast), Ema(settings.slow), Rsi(settings.rsi), Atr(settings.atr))
+
+
+@dataclass(slots=True)
+class TrendState:
+    strategy: StrategyState
+    views: dict[InstrumentId, TrendView]
+    exits: dict[InstrumentId, ExitPlan]
+    next_exit: dict[InstrumentId, int]
+
+
 class Trend(Strategy):
+    State = TrendState
+
     def __init__(self, settings: TrendSettings, listing: Listing, name: str = "trend") -> None:
         super().__init__(name)
         self.settings = settings
@@ -57,13 +78,25 @@ class Trend(Strategy):
         self.exits: dict[InstrumentId, ExitPlan] = {}
         self.next_exit: dict[InstrumentId, int] = {}
 
+    def state(self) -> TrendState:
+        return TrendState(self.strategy_state(), self.views, self.exits, self.next_exit)
+
+    def restore(self, state: TrendState) -> None:
+        """Go on from `state`; a view that was made of other bars or periods, or will miss bars, begins anew."""
+        self.restore_strategy(state.strategy)
+        self.views = {
+            name: view for name, view in state.views.items() if self._trades(name) and view.fits(self.settings)
+        }
+        self.exits = state.exits
+        self.next_exit = state.next_exit
+
     @on(Bar)
     def on_bar(self, bar: Bar) -> tuple[OrderIntent] | None:
         if bar.interval is not self.settings.interval or not self._trades(bar.instrument):
             return None
         view = self.views.get(bar.instrument)
         if view is None:
-            view = self.views[bar.instrument] = TrendView(self.settings)
+            view = self.views[bar.instrument] = _new_view(self.settings)
         turned = view.update(bar).turned()
         if turned is None or not view.warm or not self.is_free(bar.instrument):
             return None

@@ -4,6 +4,7 @@ All send `QUOTES_PER_S` quotes over two symbols through the same server and stre
 of three processes, each hop durable on the tape:
 - the floor: every quote is forwarded by each hop, which only parses and publishes, pipelined, on uvloop;
 - ours: the real strategy base, risk with all its rails, and the router; one quote in `SHARE` leads to an order;
+- ours, unguarded: the same without fences, lease heartbeats and the reading of its own answers: what these cost;
 - ours, whole: with gateway and portfolio reading the same quotes on the same two cores, and the orders being filled.
 
 Run it with `python -m tests.bench.bench_latency`; it starts its own server and ends it.
@@ -25,17 +26,25 @@ import nats
 import uvloop
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from pydantic import BaseModel, ConfigDict
 
 from contracts.codec import encode
+from contracts.control import LeaseTaken
 from contracts.market import Quote
 from contracts.orders import OrderIntent
+from contracts.ownership import ROLES
 from contracts.types import InstrumentId, Side
+from services.catalog import BLUEPRINTS
+from tape.blueprint import Blueprint
 from tape.component import on
-from tape.headers import TRACE, new_trace, origin_ns, write_headers
+from tape.consumers import consumer_config, consumers_of, provision_consumers
+from tape.headers import TRACE, Fence, new_trace, origin_ns, write_headers
+from tape.lease import Lease
 from tape.provision import TAPE, provision
 from tape.publisher import Publisher
 from tape.service import serve
-from tape.strategy import Strategy
+from tape.strategy import Strategy, StrategyState
+from tape.subjects import read_subjects
 from tape.wire import Wire
 from tests.servers import ROOT, nats_server, scratch_directory
 
@@ -48,14 +57,35 @@ INSTRUMENTS = (InstrumentId("binance.BTCUSDT"), InstrumentId("binance.ETHUSDT"))
 PATH = ("risk", "router")
 WHOLE = (*PATH, "gateway", "portfolio")
 MOST_RATIO = 2.0
+MOST_COST = 1.3
+"""Of the guards, against the same without them: 1.15 is meant, the rest is the noise of a small machine."""
+
+
+class PulseSettings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass
+class PulseState:
+    strategy: StrategyState
+    quotes: int
 
 
 class Pulse(Strategy):
     """Wishes for an order on every n-th quote, buying and selling in turn."""
 
-    def __init__(self) -> None:
+    State = PulseState
+
+    def __init__(self, _settings: PulseSettings) -> None:
         super().__init__("trend")
         self._quotes = 0
+
+    def state(self) -> PulseState:
+        return PulseState(self.strategy_state(), self._quotes)
+
+    def restore(self, state: PulseState) -> None:
+        self.restore_strategy(state.strategy)
+        self._quotes = state.quotes
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> tuple[OrderIntent] | None:
@@ -175,13 +205,44 @@ def floor(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def ours(url: str, components: tuple[str, ...] = PATH) -> Iterator[None]:
+def ours(url: str, components: tuple[str, ...] = PATH, *, guarded: bool = True) -> Iterator[None]:
+    how = "guarded" if guarded else "unguarded"
+    asyncio.run(_provision_readers(url, guarded=guarded))
     with ExitStack() as stack:
-        for name in components:
-            stack.enter_context(_running([sys.executable, "-m", f"services.{name}.app"], url))
-        stack.enter_context(_process("pulse", url))
+        for name in (*components, "pulse"):
+            stack.enter_context(_process("ours", url, name, how))
         asyncio.run(_all_reading(url, {*components, "trend"}))
         yield
+
+
+def run_ours(name: str, *, guarded: bool) -> None:
+    """Be the process of a component; without its guards, what they cost can be seen."""
+    if not guarded:
+        setattr(Publisher, "fence", _unfenced)  # noqa: B010 # on purpose: the rest is as it is
+        setattr(Lease, "keep", _silently)  # noqa: B010 # as above
+    serve(Blueprint("trend", PulseSettings, Pulse) if name == "pulse" else BLUEPRINTS[name], None)
+
+
+async def _unfenced(publisher: Publisher, _fence: Fence) -> None:
+    await publisher.flush()
+
+
+async def _silently(_lease: Lease) -> None:
+    await asyncio.Event().wait()
+
+
+async def _provision_readers(url: str, *, guarded: bool) -> None:
+    """Make the consumers; unguarded ones bring of a component's own subjects only its lease."""
+    nc = await nats.connect(url)
+    await provision_consumers(nc)
+    for role in ROLES.values() if not guarded else ():
+        for config in consumers_of(role):
+            if config.filter_subjects != [">"]:
+                subjects = [*read_subjects(role.reads), role.subject(LeaseTaken)]
+                name = config.durable_name or ""
+                await nc.jetstream().delete_consumer(TAPE, name)
+                await nc.jetstream().add_consumer(TAPE, consumer_config(name, subjects))
+    await nc.close()
 
 
 @contextmanager
@@ -221,6 +282,7 @@ async def _provision(url: str) -> None:
 SYSTEMS: dict[str, tuple[Callable[[str], AbstractContextManager[None]], str, int]] = {
     "bare nats-py": (floor, "risk.rejected.>", 1),
     "ours": (ours, "order.submitted.>", SHARE),
+    "ours, unguarded": (partial(ours, guarded=False), "order.submitted.>", SHARE),
     "ours, whole": (partial(ours, components=WHOLE), "order.submitted.>", SHARE),
 }
 """How each is started, where its answers are heard, and how many quotes lead to one."""
@@ -252,14 +314,17 @@ def test_an_order_is_under_way_within_twice_the_time_of_bare_nats() -> None:
         print(f"{name:<14} best of {ROUNDS}: ratio p50 {latency.p50 / base.p50:.2f}, p99 {latency.p99 / base.p99:.2f}")
     assert best["ours"].p50 <= MOST_RATIO * base.p50
     assert best["ours"].p99 <= MOST_RATIO * base.p99
+    cost = best["ours"].p50 / best["ours, unguarded"].p50
+    print(f"fences, leases and watermarks: {cost - 1:+.0%} at p50")
+    assert cost <= MOST_COST
 
 
 def main() -> None:
     match sys.argv[1:]:
         case ["floor", url, hears, says]:
             uvloop.run(floor_hop(url, hears, says))
-        case ["pulse", _url]:
-            serve(Pulse())
+        case ["ours", _url, name, how]:
+            run_ours(name, guarded=how == "guarded")
         case _:
             test_an_order_is_under_way_within_twice_the_time_of_bare_nats()
 

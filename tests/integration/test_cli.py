@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from services.supervisor import state
+from tape.permissions import USERS, key_variable
 from tests.puppets import Spec, alive, port_of, puppet
-from tests.servers import free_port
+from tests.servers import free_port, scratch_directory, secured_nats_server
 
 HMM = Path(sys.executable).with_name("hmm")
 PATIENCE = 40.0
@@ -36,6 +37,8 @@ class Shell:
             "HMM_RUN_DIR": str(self.run),
             "HMM_PROCESS_FILE": str(self.file),
             "HMM_NATS_PORT": str(free_port()),
+            "HMM_NATS_LEAF_PORT": str(free_port()),
+            "HMM_LEDGER_MONITOR_PORT": str(free_port()),
             "HMM_POSTGRES_PORT": str(free_port()),
             "XDG_CONFIG_HOME": str(directory / "config"),
         }
@@ -230,14 +233,18 @@ def test_services_are_told_where_everything_is(hmm: Shell, tmp_path: Path) -> No
     assert told["HMM_FEED_SOURCE"] == f"frames:{frames},{frames}"
     assert told["HMM_FEED_SPEED"] == "10"
     assert told["HMM_CLOCK_SOURCE"] == "market"
+    assert told["HMM_NKEY_FILE_RISK"] == str(hmm.run / "keys" / "risk.nk")
     assert told["HMM_NATS_URL"] == f"nats://127.0.0.1:{hmm.environment['HMM_NATS_PORT']}"
     assert told["HMM_DATABASE_URL"] == f"postgresql://hmm@127.0.0.1:{hmm.environment['HMM_POSTGRES_PORT']}/hmm"
 
 
 def test_servers_of_others_are_left_out_of_the_stack(hmm: Shell) -> None:
-    hmm.stack(nats=puppet(), app=puppet(needs=("nats",)))
+    teller = {"command": f"env > {hmm.directory / 'seen'}; exec sleep 60"}
+    hmm.stack(nats=puppet(), ledger=puppet(needs=("nats",)), app=puppet(needs=("nats", "ledger")), teller=teller)
     assert hmm("up", "--detach", HMM_NATS_URL="nats://elsewhere:4222").returncode == 0
-    assert list(hmm.processes()) == ["app"]
+    assert list(hmm.processes()) == ["app", "teller"]
+    assert "HMM_NKEY_FILE_RISK=\n" in (hmm.directory / "seen").read_text(), "we have no key for that server"
+    assert not (hmm.run / "keys").exists()
 
 
 def test_a_process_that_fails_ends_the_start_with_its_last_words(hmm: Shell) -> None:
@@ -277,6 +284,7 @@ def test_wrong_arguments_are_refused_before_anything_starts(hmm: Shell, argument
     [
         ({"HMM_NATS_PORT": "many"}, "HMM_NATS_PORT: "),
         ({"HMM_NATS_PORT": "8222"}, "HMM_NATS_MONITOR_PORT is 8222, which HMM_NATS_PORT is too"),
+        ({"HMM_NATS_LEAF_PORT": "8222"}, "HMM_NATS_LEAF_PORT is 8222, which HMM_NATS_MONITOR_PORT is too"),
         ({"HMM_HEALTH_PORT_BASE": "8221"}, "HMM_HEALTH_PORT_BASE + 1 is 8222, which HMM_NATS_MONITOR_PORT is too"),
     ],
 )
@@ -310,15 +318,15 @@ def test_a_wrong_process_file_is_one_line(hmm: Shell) -> None:
 
 def test_fresh_deletes_tape_and_store_and_nothing_else(hmm: Shell) -> None:
     hmm.stack(app=puppet())
-    for name in ("nats", "postgres", "other"):
+    for name in ("nats", "ledger", "postgres", "other"):
         (hmm.run / name).mkdir(parents=True)
     assert "was never used by hmm up" in one_line(hmm("up", "--fresh"), 1)  # HMM_RUN_DIR may point anywhere
     hmm("up", "--detach")
     assert "it is running" in one_line(hmm("up", "--fresh"), 1)
     hmm("down")
     up = hmm("up", "--detach", "--fresh")
-    assert f"--fresh: deleted {hmm.run / 'nats'}, {hmm.run / 'postgres'}" in up.stdout
-    assert sorted(path.name for path in hmm.run.iterdir() if path.is_dir()) == ["logs", "other"]
+    assert f"--fresh: deleted {hmm.run / 'nats'}, {hmm.run / 'ledger'}, {hmm.run / 'postgres'}" in up.stdout
+    assert sorted(path.name for path in hmm.run.iterdir() if path.is_dir()) == ["keys", "logs", "other"]
 
 
 def test_fresh_does_not_touch_the_servers_of_others(hmm: Shell) -> None:
@@ -345,10 +353,54 @@ def test_logs_shows_the_last_lines_and_goes_on(hmm: Shell) -> None:
 
 
 def test_the_nats_tool_is_told_where_the_tape_is(hmm: Shell) -> None:
+    assert "nkey" not in json.loads(Path(hmm("nats-context").stdout.strip()).read_text())
+    hmm("keys")
     path = Path(hmm("nats-context").stdout.strip())
     assert path == hmm.directory / "config" / "nats" / "context" / "hmm.json"
-    assert json.loads(path.read_text())["url"] == f"nats://127.0.0.1:{hmm.environment['HMM_NATS_PORT']}"
+    context = json.loads(path.read_text())
+    assert context["url"] == f"nats://127.0.0.1:{hmm.environment['HMM_NATS_PORT']}"
+    assert context["nkey"] == str(hmm.run / "keys" / "operator.nk")
     assert (path.parents[1] / "context.txt").read_text() == "hmm"
+
+
+def test_keys_are_made_once_and_for_their_owners_eyes_only(hmm: Shell) -> None:
+    keys = hmm.run / "keys"
+    made = hmm("keys").stdout
+    assert made.startswith(f"{keys}: made the keys of feed, clock, bars, ")
+    assert keys.stat().st_mode & 0o777 == 0o700
+    seeds = {path: path.read_text() for path in keys.glob("*.nk")}
+    assert {path.stem for path in seeds} == set(USERS) == {path.stem for path in keys.glob("*.pub")}
+    assert {path.stat().st_mode & 0o777 for path in seeds} == {0o600}
+    assert all(seed.startswith("SU") for seed in seeds.values())
+    public = dict(line.split("=") for line in (keys / "public.env").read_text().splitlines())
+    assert public == {key_variable(user): (keys / f"{user}.pub").read_text().strip() for user in USERS}
+    assert len(set(public.values())) == len(USERS)
+
+    assert hmm("keys").stdout == f"{keys}: all keys are there\n"
+    (keys / "risk.nk").unlink()
+    (keys / "feed.nk").unlink()
+    (keys / "feed.pub").unlink()
+    assert hmm("keys").stdout == f"{keys}: made the keys of feed\n", "the seed of risk is kept elsewhere"
+    again = {path: path.read_text() for path in keys.glob("*.nk")}
+    assert {path for path, seed in again.items() if seeds[path] != seed} == {keys / "feed.nk"}
+    (keys / "bars.nk").write_text("no key")
+    assert f"{keys / 'bars.nk'} is no key; delete it" in one_line(hmm("keys"), 1)
+
+
+def test_what_does_not_let_us_in_is_said_with_the_key_and_the_remedy(hmm: Shell) -> None:
+    with scratch_directory() as run, secured_nats_server(run) as server:
+        for path in (hmm.directory / "nowhere.nk", server.key("operator"), None):
+            said = hmm("tape", HMM_NATS_URL=server.url, **({"HMM_NKEY_FILE": str(path)} if path else {}))
+            if path == server.key("operator"):
+                assert "the server has no TAPE stream; make it: hmm provision" in one_line(said, 1)
+            elif path is None:
+                assert f"{server.url} does not let us in without a key" in one_line(said, 3)
+            else:
+                assert f"the key {path}, which would let us into {server.url}, is not there" in one_line(said, 3)
+        hmm("keys")
+        wrong = one_line(hmm("control", "halted", HMM_NATS_URL=server.url), 3)
+        assert f"does not let us in as operator with the key {hmm.run / 'keys' / 'operator.nk'}" in wrong
+        assert "Make what is missing with hmm keys, and start the server again" in wrong
 
 
 def test_sql_reads_and_only_reads(hmm: Shell, database_url: str) -> None:

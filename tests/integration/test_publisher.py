@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from nats.aio.client import Client
 
-from tape.headers import MSG_ID
-from tape.publisher import Publisher, PublishFailed
+from tape.headers import MSG_ID, Fence
+from tape.publisher import Publisher, PublishFailed, Refused
 from tape.wire import Wire
 from tests.live import Broker, client, messages, tape, until
 from tests.servers import scratch_directory
@@ -93,6 +93,55 @@ async def test_a_closed_connection_fails_loudly(fresh_nats_url: str) -> None:
     with pytest.raises(PublishFailed, match="the connection to the tape was closed"):
         await asyncio.wait_for(say(publisher, 1), timeout=5)
     await publisher.stop()
+
+
+# -- fenced -----------------------------------------------------------------------------------------------------------
+
+
+async def lease(nc: Client, number: int) -> Fence:
+    ack = await nc.jetstream().publish("lease.taken.test", b"{}", headers={MSG_ID: f"test/lease/{number}"})
+    return Fence("lease.taken.test", ack.seq)
+
+
+async def quotes(nc: Client) -> list[int]:
+    return [int(message.payload) for message in await messages(nc, "md.>")]
+
+
+async def test_behind_its_fence_a_writer_says_all_in_order_and_may_repeat_itself(
+    nc: Client, publisher: Publisher
+) -> None:
+    await publisher.fence(await lease(nc, 1))
+    for number in (*range(2_000), 1_999, 7):
+        await say(publisher, number)
+    await publisher.flush()
+    assert await quotes(nc) == list(range(2_000))
+
+
+async def test_a_writer_that_was_succeeded_is_refused_for_good(nc: Client, publisher: Publisher) -> None:
+    await publisher.fence(await lease(nc, 1))
+    await say(publisher, 1)
+    await publisher.flush()
+    await lease(nc, 2)
+    for number in (2, 3, 4):
+        await say(publisher, number)
+    with pytest.raises(Refused, match=r"another instance has taken over; this one ends and says nothing more"):
+        await asyncio.wait_for(asyncio.shield(publisher.failure), timeout=5)
+    with pytest.raises(Refused):
+        await say(publisher, 5)
+    assert await quotes(nc) == [1]
+
+
+async def test_nothing_goes_out_while_a_fence_is_renewed(nc: Client, publisher: Publisher) -> None:
+    await publisher.fence(await lease(nc, 1))
+    publisher.hold(held=True)
+    waiting = asyncio.create_task(say(publisher, 1))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await publisher.fence(await lease(nc, 2))
+    publisher.hold(held=False)
+    await asyncio.wait_for(waiting, timeout=5)
+    await publisher.flush()
+    assert await quotes(nc) == [1]
 
 
 @pytest.mark.parametrize("burst", [20, 100_000])

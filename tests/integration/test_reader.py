@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,13 +14,13 @@ from contracts.event import Event
 from contracts.market import Quote
 from contracts.recorded import Recorded, Unreadable
 from tape import reader as reader_module
-from tape.consumers import UNACKED
-from tape.headers import Headers, new_trace, write_headers
+from tape.consumers import UNACKED, consumer_config
+from tape.headers import new_trace, write_headers
 from tape.publisher import Publisher
-from tape.reader import Reader, TapeCutOff
+from tape.reader import CannotRewind, Reader, TapeCutOff
 from tape.wire import Wire
 from tests.builders import quote, tick, trade
-from tests.live import Broker, client, tape, until
+from tests.live import Broker, api, client, tape, until
 from tests.servers import scratch_directory
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,7 @@ class Log:
     def __post_init__(self) -> None:
         self.open.set()
 
-    def __call__(self, received: Recorded | Unreadable, _headers: Headers) -> Awaitable[None] | None:
+    def __call__(self, received: Recorded | Unreadable, _trace: str) -> Awaitable[None] | None:
         self.positions.append(received.position)
         if isinstance(received, Unreadable):
             self.odd.append(received)
@@ -65,9 +65,22 @@ class Log:
         await self.open.wait()
 
 
+async def nothing_to_ask() -> None:
+    """The consumer is ours."""
+
+
+async def provision(nc: Client, *subjects: str) -> None:
+    """Make the consumer anew, as the provisioner does."""
+    js = nc.jetstream()
+    with suppress(NotFoundError):
+        await js.delete_consumer("TAPE", NAME)
+    await js.add_consumer("TAPE", consumer_config(NAME, list(subjects)))
+
+
 @asynccontextmanager
 async def reading(nc: Client, log: Log, *, start: int = 1, subjects: tuple[str, ...] = (">",)) -> AsyncIterator[Reader]:
-    reader = Reader(Wire(nc), NAME, subjects, start, log)
+    await provision(nc, *subjects)
+    reader = Reader(Wire(nc), NAME, start, log, nothing_to_ask)
     await reader.start()
     try:
         yield reader
@@ -217,19 +230,24 @@ async def test_a_quiet_tape_is_read_on_within_seconds_after_a_crash() -> None:
     assert log.positions == list(range(1, 12))
 
 
-async def test_a_consumer_that_an_operator_deleted_is_made_again(nc: Client, fresh_nats_url: str) -> None:
+async def test_a_consumer_that_an_operator_deleted_is_read_on_as_soon_as_it_is_there(
+    nc: Client, fresh_nats_url: str
+) -> None:
     log = Log()
     async with publishing(nc) as publisher, reading(nc, log) as reader:
         await fill(publisher, 1, 100)
         await until(lambda: reader.position == 100)
         async with client(fresh_nats_url) as operator:
             await operator.jetstream().delete_consumer("TAPE", NAME)
-        await fill(publisher, 101, 200)
+            await fill(publisher, 101, 150)
+            await until(lambda: reader.restarts > 0)
+            await provision(operator, ">")
+        await fill(publisher, 151, 200)
         assert await until(lambda: reader.position == 200) < 6
     assert log.positions == list(range(1, 201))
 
 
-async def test_a_consumer_deleted_while_the_handler_is_busy_is_made_again(nc: Client) -> None:
+async def test_a_consumer_made_anew_while_the_handler_is_busy_is_rewound(nc: Client) -> None:
     """The handler's message is not handled twice, and its progress does not confuse the new consumer."""
     log = Log()
     async with publishing(nc) as publisher, reading(nc, log) as reader:
@@ -238,12 +256,10 @@ async def test_a_consumer_deleted_while_the_handler_is_busy_is_made_again(nc: Cl
         log.open.clear()
         await fill(publisher, 2 * UNACKED + 1, 2 * UNACKED + 1)
         await until(lambda: len(log.positions) == 2 * UNACKED + 1)
-        await nc.jetstream().delete_consumer("TAPE", NAME)
-        await until(lambda: reader._lost)
+        await provision(nc, ">")
         log.open.set()
         await fill(publisher, 2 * UNACKED + 2, 5 * UNACKED)
         await until(lambda: len(log.positions) == 5 * UNACKED)
-        assert reader.restarts == 1
     assert log.positions == list(range(1, 5 * UNACKED + 1))
 
 
@@ -276,11 +292,12 @@ async def test_a_reader_cut_off_as_too_slow_recovers(nc: Client, fresh_nats_url:
 
 
 async def test_a_handler_that_fails_ends_the_reading_and_says_why(nc: Client) -> None:
-    def fail(_received: Recorded | Unreadable, _headers: Headers) -> None:
+    def fail(_received: Recorded | Unreadable, _trace: str) -> None:
         raise RuntimeError("no more")
 
     async with publishing(nc) as publisher:
-        reader = Reader(Wire(nc), NAME, (">",), 1, fail)
+        await provision(nc, ">")
+        reader = Reader(Wire(nc), NAME, 1, fail, nothing_to_ask)
         await reader.start()
         await fill(publisher, 1, 1)
         with pytest.raises(RuntimeError, match="no more"):
@@ -291,39 +308,56 @@ async def test_a_handler_that_fails_ends_the_reading_and_says_why(nc: Client) ->
 async def test_a_tape_that_ends_before_what_was_read_is_not_read(nc: Client) -> None:
     async with publishing(nc) as publisher:
         await fill(publisher, 1, 5)
-    reader = Reader(Wire(nc), NAME, (">",), 8, Log())
-    with pytest.raises(TapeCutOff, match="TAPE ends at position 5, but trend has read up to 7"):
+    reader = Reader(Wire(nc), NAME, 8, Log(), nothing_to_ask)
+    with pytest.raises(TapeCutOff, match="TAPE was made anew since trend has read it up to position 7"):
         await reader.start()
     await reader.stop()
 
 
-async def test_a_tape_that_lost_its_end_while_it_was_read_is_not_read_on(
-    nc: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader_module, "WAIT_FOR_END_S", 1.0)
+@pytest.mark.parametrize("again", [3, 5, 10])
+async def test_a_tape_that_was_made_anew_while_it_was_read_is_not_read_on(nc: Client, again: int) -> None:
     log = Log()
     async with publishing(nc) as publisher, reading(nc, log) as reader:
         await fill(publisher, 1, 5)
         await until(lambda: reader.position == 5)
         await nc.jetstream().delete_stream("TAPE")
-        async with tape(nc.connected_url.geturl() if nc.connected_url else ""):
-            with pytest.raises(TapeCutOff, match="TAPE ends at position 0, but trend has read up to 5"):
+        async with tape(nc.connected_url.geturl() if nc.connected_url else "") as other:
+            await provision(other, ">")
+            await fill(publisher, 101, 100 + again)
+            with pytest.raises(TapeCutOff, match="TAPE was made anew since trend has read it up to position 5"):
                 await asyncio.wait_for(reader.failure, timeout=10)
 
 
-async def test_a_tape_that_has_something_else_where_it_was_read_is_not_read_on(
-    nc: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader_module, "WAIT_FOR_END_S", 1.0)
+async def test_a_tape_that_begins_after_what_is_to_be_read_next_is_not_read(fresh_nats_url: str) -> None:
+    async with tape(fresh_nats_url, last_known=10) as nc:
+        reader = Reader(Wire(nc), NAME, 8, Log(), nothing_to_ask)
+        with pytest.raises(TapeCutOff, match="TAPE begins at 11, but trend has to go on at 8"):
+            await reader.start()
+        await reader.stop()
+
+
+async def test_somebody_elses_rewinding_of_our_consumer_costs_no_message(nc: Client, fresh_nats_url: str) -> None:
+    """A process that slept through the loss of its lease may still do so once."""
     log = Log()
-    async with publishing(nc) as publisher, reading(nc, log) as reader:
-        await fill(publisher, 1, 5)
-        await until(lambda: reader.position == 5)
-        await nc.jetstream().delete_stream("TAPE")
-        async with tape(nc.connected_url.geturl() if nc.connected_url else ""):
-            await fill(publisher, 101, 110)
-            with pytest.raises(TapeCutOff, match="position 5 of TAPE is no longer what trend has read there"):
-                await asyncio.wait_for(reader.failure, timeout=10)
+    async with client(fresh_nats_url) as other, publishing(other) as publisher, reading(nc, log) as reader:
+        filling = asyncio.create_task(fill(publisher, 1, 20_000))
+        for share, seq in ((3_000, 1_000), (9_000, 20_000)):
+            await until(lambda share=share: reader.position > share)
+            await api(other, f"CONSUMER.RESET.TAPE.{NAME}", {"seq": seq})
+        await asyncio.wait_for(filling, timeout=20)
+        await until(lambda: reader.position == 20_000)
+    assert log.positions == list(range(1, 20_001))
+
+
+async def test_a_consumer_is_not_touched_by_who_may_not(nc: Client) -> None:
+    async def refuse() -> None:
+        raise RuntimeError("another holds the lease")
+
+    await provision(nc, ">")
+    reader = Reader(Wire(nc), NAME, 1, Log(), refuse)
+    with pytest.raises(RuntimeError, match="another holds the lease"):
+        await reader.start()
+    await reader.stop()
 
 
 async def test_a_stopped_reader_leaves_its_consumer_to_be_seen_and_goes_on_where_it_is_told(nc: Client) -> None:
@@ -340,7 +374,14 @@ async def test_a_stopped_reader_leaves_its_consumer_to_be_seen_and_goes_on_where
 
 async def test_a_tape_that_is_not_there_is_an_error_at_once(fresh_nats_url: str) -> None:
     async with client(fresh_nats_url) as nc:
-        reader = Reader(Wire(nc), NAME, (">",), 1, Log())
+        reader = Reader(Wire(nc), NAME, 1, Log(), nothing_to_ask)
         with pytest.raises(NotFoundError, match="stream not found"):
             await reader.start()
         await reader.stop()
+
+
+async def test_a_consumer_that_nobody_provisioned_is_an_error_that_says_what_to_do(nc: Client) -> None:
+    reader = Reader(Wire(nc), NAME, 1, Log(), nothing_to_ask)
+    with pytest.raises(CannotRewind, match="consumer trend of TAPE is not there, or not ours: hmm provision makes"):
+        await reader.start()
+    await reader.stop()

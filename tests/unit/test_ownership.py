@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from contracts.control import Alert, DeadLetter
+from contracts.books import PositionChanged
+from contracts.control import Alert, DeadLetter, LeaseTaken, TradingStateSet
 from contracts.event import EVENT_TYPES, Event, subject_pattern
 from contracts.examples import examples
 from contracts.market import Bar, Quote
 from contracts.orders import OrderIntent, RiskApproved
-from contracts.ownership import ORDER_EVENTS, ROLES, VENUE_COMMANDS, Kind, overlapping, strategy
+from contracts.ownership import (
+    ORDER_EVENTS,
+    ROLES,
+    VENUE_COMMANDS,
+    VENUE_REPORTS,
+    Kind,
+    matches,
+    overlapping,
+    strategy,
+)
 from services.bars.rules import Bars
 from services.clock.rules import MarketClock
 from services.gateway.rules import Gateway
@@ -21,7 +31,10 @@ from services.router.rules import Router
 from services.trend.rules import Trend
 from tape.component import Component
 
-TAPE = json.loads((Path(__file__).parents[2] / "deploy/nats/streams/TAPE.json").read_text())
+DECLARED = Path(__file__).parents[2] / "deploy/nats"
+TAPE = json.loads((DECLARED / "streams/TAPE.json").read_text())
+LEDGER_CONSUMER = json.loads((DECLARED / "consumers/LEDGER.json").read_text())
+EXAMPLES = {event_type: event_type.subject_of(examples()[event_type]) for event_type in EVENT_TYPES.values()}
 COMPONENTS: dict[str, type[Component]] = {
     "bars": Bars,
     "clock": MarketClock,
@@ -46,7 +59,7 @@ def test_no_subject_belongs_to_two_writers() -> None:
 
 def test_every_event_type_has_exactly_one_writer() -> None:
     writers = Counter(event_type for role in ROLES.values() for event_type in role.writes)
-    of_everyone = {Alert, DeadLetter}
+    of_everyone = {Alert, DeadLetter, LeaseTaken}
     assert writers == Counter(set(EVENT_TYPES.values()) - of_everyone)
 
 
@@ -100,11 +113,19 @@ def test_nobody_but_the_gateway_hears_venue_commands_and_nobody_but_risk_hears_i
 
 def test_a_strategy_can_only_wish_under_its_own_name() -> None:
     scalper = strategy("scalper", Quote)
-    assert scalper.write_subjects() == ["intent.scalper.*.*", "alert.scalper", "dead.scalper"]
+    assert scalper.write_subjects() == ["intent.scalper.*.*", "alert.scalper", "dead.scalper", "lease.taken.scalper"]
 
 
-def test_everyone_alerts_under_their_own_name() -> None:
-    assert ROLES["bars"].write_subjects() == ["md.bar.*.*.*", "alert.bars", "dead.bars"]
+def test_everyone_alerts_and_takes_its_lease_under_its_own_name() -> None:
+    assert ROLES["bars"].write_subjects() == ["md.bar.*.*.*", "alert.bars", "dead.bars", "lease.taken.bars"]
+
+
+def test_the_ledger_copies_orders_fills_positions_and_what_the_operator_says() -> None:
+    copied = LEDGER_CONSUMER["config"]["filter_subjects"]
+    assert set(copied) <= set(TAPE["subjects"])
+    assert overlapping(copied) == []
+    kept = {event_type for event_type, subject in EXAMPLES.items() if any(matches(subject, p) for p in copied)}
+    assert kept == {*ORDER_EVENTS, *VENUE_COMMANDS, *VENUE_REPORTS, PositionChanged, TradingStateSet}
 
 
 def test_a_pattern_can_be_narrowed() -> None:

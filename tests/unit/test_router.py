@@ -187,6 +187,14 @@ def test_the_oldest_closed_orders_are_forgotten_and_open_ones_never() -> None:
     assert list(router.orders) == [ORDER.client_order_id, "o3", "o4"]
 
 
+def test_the_oldest_closed_orders_are_forgotten_at_once_when_fewer_are_to_be_remembered() -> None:
+    before, after = (Router(RouterSettings(remembered_orders=count)) for count in (5, 2))
+    orders = [terms(order_id=f"o{number}") for number in range(4)]
+    MemoryTape([before]).play([event for order in orders for event in (approval(order), venue_canceled(order))])
+    after.restore(before.state())
+    assert list(after.orders) == ["o2", "o3"]
+
+
 def test_an_alert_about_a_very_long_trade_id_still_fits_on_the_tape() -> None:
     (alert,) = said(venue_filled(ORDER, "4", trade_id="x" * 2000))
     assert isinstance(alert, Alert)

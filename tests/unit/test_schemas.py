@@ -1,6 +1,7 @@
 """The committed documents are those of the code, and they describe what is really on the wire."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from contracts.codec import decode, encode, type_header
 from contracts.documents import goldens, json_schema, schemas
 from contracts.event import EVENT_TYPES, Event
 from contracts.examples import examples
-from services.cli.schemas import SCHEMAS, Drift, find_drift
+from contracts.ownership import ROLES
+from services.cli.schemas import PERMISSIONS, SCHEMAS, Drift, find_drift
 from tape.asyncapi import asyncapi
+from tape.permissions import USERS, key_variable
 
 GOLDEN = sorted((SCHEMAS / "golden").glob("*.json"))
 
@@ -35,6 +38,20 @@ def changed(path: Path, **changes: object) -> None:
 
 def test_the_committed_documents_are_current() -> None:
     assert find_drift(SCHEMAS) == Drift()
+
+
+def test_the_servers_permissions_are_those_of_the_ownership_table(tmp_path: Path) -> None:
+    older = tmp_path / "permissions.conf"
+    older.write_text(PERMISSIONS.read_text().replace('"risk.approved.*.*"', '"risk.>"'))
+    assert list(find_drift(SCHEMAS, older).stale) == [older]
+
+
+def test_the_servers_permissions_name_no_key_and_let_nobody_in_without_one() -> None:
+    conf = PERMISSIONS.read_text()
+    keys = re.findall(r"nkey: (\S+)", conf)
+    assert sorted(keys) == sorted(f"${key_variable(user)}" for user in USERS)
+    assert len(keys) == len(ROLES) + 2
+    assert "no_auth_user" not in conf
 
 
 def test_there_is_a_schema_and_a_golden_event_of_every_type() -> None:

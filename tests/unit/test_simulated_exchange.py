@@ -20,6 +20,7 @@ from contracts.venue import (
     VenueRejected,
 )
 from tests.builders import BTC, ETH, LISTING, cancel, listed, ns, quote, submit, terms, trade
+from venues import simulated
 from venues.simulated import SimulatedExchange, SimulationSettings
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -190,6 +191,34 @@ def test_a_command_of_another_clock_takes_its_latency_on_event_time_and_holds_up
 def test_the_same_order_brought_twice_is_one_order() -> None:
     order = submit(terms(BUY, "0.2"))
     assert kinds(reports(quote(), order, order)) == (VenueAccepted, VenueFilled)
+
+
+def test_the_oldest_orders_are_forgotten_and_open_ones_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated, "REMEMBERED_ORDERS", 2)
+    resting, *quick = [submit(terms(BUY, "0.1", order_id=name, limit="90" if name == "r" else None)) for name in "rabc"]
+    assert kinds(reports(quote(size=9), resting, *quick, resting)) == (
+        VenueAccepted,
+        *(VenueAccepted, VenueFilled) * 3,
+    )
+    assert kinds(reports(quote(size=9), *quick, quick[2], quick[0]))[-4:] == (VenueAccepted, VenueFilled) * 2
+
+
+def test_no_command_overtakes_one_under_way_when_the_latency_was_made_shorter() -> None:
+    slow, fast = (SimulatedExchange(LISTING, SimulationSettings(latency_ms=latency)) for latency in (50, 0))
+    order = terms(BUY, "1")
+    assert [heard(slow, event) for event in (quote(at=0.0), submit(order))] == [[], []]
+    fast.restore(slow.state())
+    assert heard(fast, cancel(order)) == []
+    assert kinds(heard(fast, quote(size=0, at=0.05))) == (VenueAccepted, VenueCanceled)
+
+
+def test_what_is_not_listed_any_more_is_gone_with_our_orders_there() -> None:
+    before, after = (SimulatedExchange(listing, SimulationSettings()) for listing in (LISTING, {ETH: LISTING[ETH]}))
+    order = terms(BUY, limit="90")
+    assert kinds([*heard(before, quote()), *heard(before, submit(order))]) == (VenueAccepted,)
+    after.restore(before.state())
+    assert heard(after, quote(80.0, 81.0)) == []
+    assert kinds(heard(after, cancel(order))) == (VenueCancelRejected,)
 
 
 def test_a_canceled_order_is_gone() -> None:

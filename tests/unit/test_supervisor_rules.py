@@ -171,8 +171,8 @@ def test_a_bare_no_means_no_and_variables_are_values_never_structure(tmp_path: P
 
 def test_the_stack_we_ship_starts_the_servers_first_and_the_feed_last() -> None:
     order = start_order(load_stack(ROOT / "deploy/local/process-compose.yaml", AnyVariable()))
-    assert set(order[:2]) == {"nats", "postgres"}
-    assert order[2] == "provision"
+    assert set(order[:3]) == {"nats", "ledger", "postgres"}
+    assert order[3] == "provision"
     assert order[-1] == "feed"
 
 
