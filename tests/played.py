@@ -21,7 +21,6 @@ from services.portfolio.settings import PortfolioSettings
 from services.risk.settings import RiskSettings
 from services.router.settings import RouterSettings
 from services.trend.settings import TrendSettings
-from tape.audit import settings_at_first
 from tape.blueprint import Blueprint
 from tape.folding import sayable
 from tape.headers import output_id
@@ -72,7 +71,7 @@ class Stage:
         for name in (*names, *changed):
             settings = changed.get(name, SETTINGS[name])
             instance, blueprint = f"{name}-{self.position}", self._blueprints[name]
-            replica = Replica(blueprint, settings_at_first(blueprint, first_lease(self.tape, name), settings), instance)
+            replica = Replica(blueprint, blueprint.settings_of(first_lease(self.tape, name), settings), instance)
             for message in self.tape:
                 replica.take(message)
             self._on_stage[name] = replica

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json
 
 from contracts import books, clock, control, market, orders, venue
 from contracts.event import EVENT_TYPES, Event
@@ -50,11 +50,13 @@ class Codec:
 
         Raises `Undecodable` when no reader would take it: nothing unreadable gets onto the tape.
         """
-        payload = self.write(event)
         try:
+            payload = self.write(event)
             self.adapter(type(event)).validator.validate_json(payload)
         except ValidationError as error:
             raise Undecodable(_explain(type(event).type_name, error)) from None
+        except PydanticSerializationError as error:  # half a character, for instance
+            raise Undecodable(f"{type(event).type_name}: {error}") from None
         if problem := event.contradiction():
             raise Undecodable(f"{type(event).type_name}.{problem}")
         return payload

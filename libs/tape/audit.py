@@ -6,7 +6,7 @@ No I/O: whoever has the record reads it once and hands it, batch by batch, to al
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from contracts.codec import decode, type_header
 from contracts.control import LeaseTaken
@@ -38,6 +38,7 @@ class Audit:
         self._keep_settings = keep_settings
         self._read = frozenset(role.reads)
         self._own = frozenset(role.all_writes)
+        self._settings = settings
         self._folding = self._begun(settings)
         # A record that begins amidst does not say whether there was a lease before.
         self._has_a_voice = self._folding is not None and span.begins > 1
@@ -104,9 +105,8 @@ class Audit:
     def _take_lease(self, recorded: Recorded, lease: LeaseTaken) -> None:
         if lease.instance != self._instance:
             self._instance, self._instance_since = lease.instance, recorded.position
-        if self._folding is None:
-            settings = _settings_in(self._blueprint, lease)
-            self._folding = None if self._keep_settings or settings is None else self._begun(settings)
+        if self._folding is None and not self._keep_settings:
+            self._folding = self._begun(self._blueprint.settings_of(lease, self._settings))
         if self._folding is None:
             return
         self._folding.answer(recorded)
@@ -194,16 +194,3 @@ class Audits:
 
     def verdicts(self) -> list[Verdict]:
         return [audit.verdict() for audit in self._audits]
-
-
-def settings_at_first(blueprint: Blueprint, lease: LeaseTaken | None, today: BaseModel) -> BaseModel:
-    """Give the settings of a component's first lease; those of today where there is none, or other code wrote it."""
-    kept = None if lease is None else _settings_in(blueprint, lease)
-    return today if kept is None else kept
-
-
-def _settings_in(blueprint: Blueprint, lease: LeaseTaken) -> BaseModel | None:
-    try:
-        return blueprint.settings.model_validate_json(lease.settings)
-    except ValidationError:
-        return None

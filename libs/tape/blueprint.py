@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from contracts.control import LeaseTaken
 from contracts.event import Event
 from tape.component import Component
 
@@ -23,3 +24,10 @@ class Blueprint:
     settings: type[BaseModel]
     build: Callable[[Any], Component | None]
     observe: Callable[[], Observers] = dict
+
+    def settings_of(self, lease: LeaseTaken | None, otherwise: BaseModel) -> BaseModel:
+        """Read the settings that a lease put into force; `otherwise` where there is none, or other code wrote it."""
+        try:
+            return otherwise if lease is None else self.settings.model_validate_json(lease.settings)
+        except ValidationError:
+            return otherwise

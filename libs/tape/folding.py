@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from contracts.codec import encode
 from contracts.control import DeadLetter, LeaseTaken
@@ -69,13 +69,7 @@ class Folding:
         """Go on under the settings of a lease, if they are others."""
         if self._keep_settings:
             return
-        try:
-            settings = self.blueprint.settings.model_validate_json(lease.settings)
-        except ValidationError as error:
-            logger.warning(
-                "%s keeps its settings: those of %s are of other code (%s)", self.name, lease.instance, error
-            )
-            return
+        settings = self.blueprint.settings_of(lease, self.settings)
         component = self.blueprint.build(settings)
         self.by_an_edge = component is None
         if component is not None and settings != self.settings:

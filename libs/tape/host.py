@@ -9,7 +9,6 @@ from itertools import islice
 
 from pydantic import BaseModel
 
-from contracts.codec import Undecodable, encode
 from contracts.control import LeaseTaken
 from contracts.event import Event
 from contracts.ownership import ROLES, Role
@@ -17,7 +16,7 @@ from contracts.recorded import Recorded, Unreadable
 from tape.blueprint import Blueprint
 from tape.component import Component
 from tape.consumers import standby
-from tape.folding import dead_letter
+from tape.folding import sayable
 from tape.headers import Fence, new_trace, origin_ns, output_id, same_trace, write_headers
 from tape.history import History, HistoryMissing
 from tape.keeping import SnapshotKeeper
@@ -174,7 +173,9 @@ class Host:
             except UnusableSnapshot as error:
                 logger.warning("the snapshot of %s at position %s is ignored: %s", self.name, snapshot.position, error)
         first = await asyncio.to_thread(self._history.first_lease, self.name) if self._history else None
-        settings = _settings_of(self._blueprint, first.settings if first else None, self._settings)
+        settings = self._blueprint.settings_of(first, self._settings)
+        if self._blueprint.build(settings) is None:  # an edge did the work at first
+            settings = self._settings
         self._replica = Replica(self._blueprint, settings, self._seat.instance)
 
     async def _catch_up_from_history(self) -> None:
@@ -286,7 +287,7 @@ class Host:
     def _messages(self, answers: Sequence[Answer], trace: str) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         """Give each answer as it goes onto the tape."""
         for answer in answers:
-            event, payload = self._encoded(answer)
+            event, payload = sayable(self.name, answer.cause, answer.event)
             now = time.time_ns()
             whole = trace or new_trace(now, answer.cause)
             self._spans += 1
@@ -297,16 +298,6 @@ class Host:
             if observer is not None:
                 began = origin_ns(trace)
                 observer(event, None if began is None else (now - began) / 1e6)
-
-    def _encoded(self, answer: Answer) -> tuple[Event, bytes]:
-        """Write what the component said; where no reader would take it, a dead letter stands in its place."""
-        try:
-            return answer.event, encode(answer.event)
-        except Undecodable as error:
-            logger.error("%s answers position %s with what is no event: %s", self.name, answer.cause, error)  # noqa: TRY400
-            source = f"answer to position {answer.cause}"
-            dead = dead_letter(self.name, source, 0, 0, str(error), repr(answer.event))
-            return dead, encode(dead)
 
     # -- snapshots -----------------------------------------------------------------------------------------------
 
@@ -330,16 +321,6 @@ class Host:
 
 def _some_of(events: Iterator[Recorded | Unreadable]) -> list[Recorded | Unreadable]:
     return list(islice(events, HISTORY_BATCH))
-
-
-def _settings_of(blueprint: Blueprint, kept: str | None, otherwise: BaseModel) -> BaseModel:
-    """Read settings that were in force once; those of today where other code wrote them, or none are known."""
-    if kept is None:
-        return otherwise
-    try:
-        return blueprint.settings.model_validate_json(kept)
-    except ValueError:
-        return otherwise
 
 
 def _declared(blueprint: Blueprint, settings: BaseModel) -> Role:

@@ -63,8 +63,7 @@ def api(stream: str, call: str) -> str:
 
 async def ask(nc: Client, stream: str, call: str, request: Mapping[str, Any] | None = None) -> Config | None:
     """Ask JetStream about `stream`; None when there is no such stream or consumer. Raises `ProvisionRefused`."""
-    reply = await nc.request(api(stream, call), json.dumps(request or {}).encode(), timeout=API_TIMEOUT_S)
-    answer: Config = json.loads(reply.data)
+    answer: Config = json.loads((await _request(nc, stream, call, request or {})).data)
     error = answer.get("error")
     if error is None:
         return answer
@@ -106,19 +105,18 @@ async def stored_from(nc: Client, stream: str, sequence: int) -> AsyncGenerator[
     while pending:
         request = {"seq": sequence, "next_by_subj": ">", "batch": BATCH, "max_bytes": BATCH_BYTES}
         async for message in _batch(nc, stream, request):
-            headers = message.headers or {}
-            if _STATUS in headers:
-                pending = int(headers.get(_PENDING, 0)) > 0
-            else:
-                found = _stored(message)
+            if _is_stored(message):
+                found = _stored(stream, message)
                 sequence = found.sequence + 1
                 yield found
+            else:
+                pending = int((message.headers or {}).get(_PENDING, 0)) > 0
 
 
 async def last_of_each(nc: Client, stream: str, pattern: str) -> list[Stored]:
     """Give the last message on each subject that `pattern` holds: a few, at most `BATCH`."""
     request = {"multi_last": [pattern], "batch": BATCH}
-    return [_stored(message) async for message in _batch(nc, stream, request) if _STATUS not in (message.headers or {})]
+    return [_stored(stream, message) async for message in _batch(nc, stream, request) if _is_stored(message)]
 
 
 def source_position(header: str) -> int:
@@ -128,8 +126,19 @@ def source_position(header: str) -> int:
 
 
 async def _one(nc: Client, stream: str, request: Config) -> Stored | None:
-    reply = await nc.request(api(stream, f"DIRECT.GET.{stream}"), json.dumps(request).encode(), timeout=API_TIMEOUT_S)
-    return None if _STATUS in (reply.headers or {}) else _stored(reply)
+    reply = await _request(nc, stream, f"DIRECT.GET.{stream}", request)
+    return _stored(stream, reply) if _is_stored(reply) else None
+
+
+async def _request(nc: Client, stream: str, call: str, request: Mapping[str, Any]) -> Msg:
+    try:
+        return await nc.request(api(stream, call), json.dumps(request).encode(), timeout=API_TIMEOUT_S)
+    except (NoRespondersError, NothingCame):
+        raise ProvisionRefused(f"{call}: no answer. {_away(stream)}") from None
+
+
+def _away(stream: str) -> str:
+    return f"The server of {stream} is away, or has no JetStream"
 
 
 async def _batch(nc: Client, stream: str, request: Config) -> AsyncGenerator[Msg, None]:
@@ -140,23 +149,26 @@ async def _batch(nc: Client, stream: str, request: Config) -> AsyncGenerator[Msg
         await nc.publish(api(stream, f"DIRECT.GET.{stream}"), json.dumps(request).encode(), reply=inbox)
         while True:
             message = await arriving.next_msg(timeout=API_TIMEOUT_S)
-            status = (message.headers or {}).get(_STATUS)
-            if status == _NOBODY:
-                raise ProvisionRefused(f"{stream} does not answer: its server is away, or the stream is")
+            if not _is_stored(message) and (message.headers or {}).get(_STATUS) == _NOBODY:
+                raise ProvisionRefused(f"reading {stream}: no answer. {_away(stream)}, or there is no such stream")
             yield message
-            if status is not None:
+            if not _is_stored(message):
                 return
     finally:
         await arriving.unsubscribe()
 
 
-def _stored(message: Msg) -> Stored:
+def _is_stored(message: Msg) -> bool:
+    """Tell a stored message from the server's own words by what the server adds; its writer may have added anything."""
+    return _POSITION in (message.headers or {})
+
+
+def _stored(stream: str, message: Msg) -> Stored:
     headers = message.headers or {}
     sequence = int(headers[_POSITION])
-    source = headers.get(STREAM_SOURCE)
     return Stored(
         sequence,
-        sequence if source is None else source_position(source),
+        source_position(headers.get(STREAM_SOURCE, "")) if stream == LEDGER else sequence,
         headers[_SUBJECT],
         {name: value for name, value in headers.items() if name not in _FROM_THE_SERVER},
         message.data,

@@ -17,7 +17,7 @@ from services.cli.progress import progress
 from services.cli.record import Source, chosen_span, opened, source_named
 from services.cli.settings import StackSettings, current
 from services.cli.verdicts import Outcome, print_json, print_outcome
-from tape.audit import Audit, Audits, settings_at_first
+from tape.audit import Audit, Audits
 from tape.blueprint import Blueprint
 from tape.settings import load
 from tape.verdict import Span
@@ -84,7 +84,7 @@ async def judge(
         trial = []
         for name, wanted in settings.items():
             blueprint, keeps = BLUEPRINTS[name], name in what_if
-            begins = wanted if keeps else settings_at_first(blueprint, await record.first_lease(name), wanted)
+            begins = wanted if keeps else blueprint.settings_of(await record.first_lease(name), wanted)
             trial.append(Audit(blueprint, begins, span, keep_settings=keeps))
         audits = Audits(trial)
         with progress(extent.first, last) as reached:

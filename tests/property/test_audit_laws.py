@@ -15,7 +15,7 @@ from services.catalog import BLUEPRINTS
 from services.portfolio.settings import PortfolioSettings
 from services.risk.settings import RiskSettings
 from services.trend.settings import TrendSettings
-from tape.audit import Audit, Audits, settings_at_first
+from tape.audit import Audit, Audits
 from tape.verdict import Kind, Span, Verdict
 from tests.builders import trading
 from tests.played import SETTINGS, Message, Stage, first_lease, market
@@ -74,7 +74,7 @@ def verdicts(tape: list[Message], start: int = 1) -> dict[str, Verdict]:
     span = Span(start, tape[-1].position)
     audits = Audits(
         [
-            Audit(blueprint, settings_at_first(blueprint, first_lease(tape, name), SETTINGS[name]), span)
+            Audit(blueprint, blueprint.settings_of(first_lease(tape, name), SETTINGS[name]), span)
             for name, blueprint in BLUEPRINTS.items()
         ]
     )

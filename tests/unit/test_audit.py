@@ -19,7 +19,7 @@ from services.bars.settings import BarsSettings, PriceSource
 from services.catalog import BLUEPRINTS
 from services.clock.settings import ClockSettings, ClockSource
 from services.portfolio.settings import PortfolioSettings
-from tape.audit import SHOWN, Audit, Audits, settings_at_first
+from tape.audit import SHOWN, Audit, Audits
 from tape.blueprint import Blueprint
 from tape.component import Component, on
 from tape.verdict import Difference, Divergence, Kind, Span, Verdict
@@ -44,7 +44,7 @@ def judged(
     """Judge one component by a tape, all of it where no span is given."""
     span = span or Span(1, tape[-1].position)
     blueprint = blueprint or BLUEPRINTS[name]
-    settings = what_if or settings_at_first(blueprint, first_lease(tape, name), SETTINGS[name])
+    settings = what_if or blueprint.settings_of(first_lease(tape, name), SETTINGS[name])
     audits = Audits([Audit(blueprint, settings, span, keep_settings=what_if is not None)])
     audits.take([message for message in tape if message.position <= span.stop])
     (verdict,) = audits.verdicts()
