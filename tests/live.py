@@ -83,9 +83,15 @@ async def _quiet(_error: Exception) -> None:
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[Client]:
-    """A plain nats-py client that finds a restarted server at once."""
-    nc = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=_quiet)
+async def client(url: str, key: Path | None = None) -> AsyncIterator[Client]:
+    """A plain nats-py client that finds a restarted server at once; with the seed in `key` where that wants one."""
+    nc = await nats.connect(
+        url,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.05,
+        error_cb=_quiet,
+        nkeys_seed=None if key is None else str(key),
+    )
     try:
         yield nc
     finally:

@@ -14,6 +14,7 @@ from typing import Protocol
 from nats.aio.client import Client
 
 from tape.streams import (
+    API_TIMEOUT_S,
     LEDGER,
     TAPE,
     ProvisionRefused,
@@ -84,6 +85,7 @@ async def rescue(nc: Client, store: Store) -> list[str]:
         return []
     notes = [] if found.tape is None else await _let_ledger_copy(nc)
     kept = await _archive(nc, store, from_tape=found.tape is not None)
+    await _drop_snapshots(nc, max(found.tape or 0, kept.behind))
     said = _in_words(found, kept)
     if store.position() < found.last:  # whoever reads the past waits until the archive has all of it
         await asyncio.to_thread(store.note_loss, found.last, said)
@@ -107,6 +109,15 @@ async def _snapshots(nc: Client) -> dict[str, int]:
     heads = await last_of_each(nc, SNAPSHOTS, "$KV.snapshots.*")
     positions = {f"the snapshot of {head.subject.rpartition('.')[2]}": _position_in(head.payload) for head in heads}
     return {holder: position for holder, position in positions.items() if position}
+
+
+async def _drop_snapshots(nc: Client, whole_until: int) -> None:
+    """Delete the snapshots that know inputs which are gone: what is made anew knows what is on record, and no more."""
+    if await ask(nc, SNAPSHOTS, f"STREAM.INFO.{SNAPSHOTS}") is None:
+        return
+    for head in await last_of_each(nc, SNAPSHOTS, "$KV.snapshots.*"):
+        if _position_in(head.payload) > whole_until:
+            await nc.jetstream(timeout=API_TIMEOUT_S).publish(head.subject, b"", headers={"KV-Operation": "DEL"})
 
 
 def _position_in(head: bytes) -> int:

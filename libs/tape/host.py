@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 SNAPSHOT_EVERY = 20_000
 """Events between two snapshots: what a restart has to fold at most."""
 HISTORY_BATCH = 2_000
+KEEP_AWAY = 10
+"""Of a tape that forgets, the first tenth is read from the event store."""
 LOOK_AGAIN_AFTER_S = 0.25
 
 
@@ -179,26 +181,32 @@ class Host:
         self._replica = Replica(self._blueprint, settings, self._seat.instance)
 
     async def _catch_up_from_history(self) -> None:
-        """Fold from the event store what the tape no longer holds."""
-        first = (await self._nc.jetstream(timeout=10).stream_info(TAPE)).state.first_seq
-        start, stop = self._replica.position + 1, first - 1
-        if start > stop:
+        """Fold from the event store what the tape no longer holds, and go on there as far as it has got.
+
+        What a tape that forgets begins with may be gone when we come to read it: we keep away from its end.
+        """
+        tape = (await self._nc.jetstream(timeout=10).stream_info(TAPE)).state
+        start, lost = self._replica.position + 1, tape.first_seq - 1
+        away = (tape.last_seq - lost) // KEEP_AWAY if lost and self._history else 0
+        if start > lost + away:
             return
         if self._history is None:
             raise HistoryMissing(
-                f"{TAPE} begins at position {first} and {self.name} has to read from {start}: set HMM_DATABASE_URL, so "
-                "that it can be read from the event store"
+                f"{TAPE} begins at position {lost + 1} and {self.name} has to read from {start}: set HMM_DATABASE_URL, "
+                "so that it can be read from the event store"
             )
-        while (kept := await asyncio.to_thread(self._history.last)) < stop:
-            logger.warning("%s waits for the archive: it has %s of %s positions", self.name, kept, stop)
+        while (kept := await asyncio.to_thread(self._history.last)) < lost:
+            logger.warning("%s waits for the archive: it has %s of %s positions", self.name, kept, lost)
             await asyncio.sleep(1.0)
-        self.how_restored += f", read {start} to {stop} from the event store"
+        self.how_restored += f", read {start} to {kept} from the event store"
         types = (*self._replica.component.consumes(), *self._role.all_writes)
-        events = self._history.read(start, stop, types)
+        events = self._history.read(start, kept, types)
         while batch := await asyncio.to_thread(_some_of, events):
             for received in batch:
+                if isinstance(received, Recorded) and isinstance(received.event, self._durable):
+                    self._last_durable = received
                 self._replica.take(received)
-        self._replica.skip_to(stop)
+        self._replica.skip_to(kept)
 
     async def _read_as(self, slot: str) -> Reader:
         """Read through the consumer of our place."""

@@ -25,6 +25,7 @@ from tape.metrics import ProcessMetrics
 from tape.permissions import explain_denial
 from tape.reader import Reader
 from tape.settings import ProcessSettings, load
+from tape.tasks import end
 from tape.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class _Process:
         self.app = AsgiFastStream(
             self.broker,
             lifespan=self._lifespan,
+            on_shutdown=(self._end,),  # before the broker's connection is closed: the end of a lifespan comes after
             asgi_routes=[
                 ("/livez", get(self._livez)),
                 ("/readyz", get(self._readyz)),
@@ -162,6 +164,7 @@ class _Process:
         )
         self._handled_before = (time.monotonic(), 0)
         self._rate = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self) -> bool:
         """Serve until told to end; True if the work failed."""
@@ -171,20 +174,15 @@ class _Process:
     @asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
         await self.running.start(Wire(await self.broker.connect()))
-        work = asyncio.create_task(self._work())
-        pulse = asyncio.create_task(self._pulse())
+        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._pulse())]
         # What start-up made stays for ever: no collection needs to look at it again while events pass.
         gc.collect()
         gc.freeze()
         logger.info("%s is up", self.name)
-        try:
-            yield
-        finally:
-            work.cancel()
-            pulse.cancel()
-            await self._stop()
+        yield
 
-    async def _stop(self) -> None:
+    async def _end(self) -> None:
+        await end(self._tasks)
         try:
             async with asyncio.timeout(5):
                 await self.running.stop()

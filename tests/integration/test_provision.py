@@ -296,6 +296,8 @@ async def test_what_the_tape_still_holds_is_archived_too_and_nothing_twice(nc: C
     assert [one.position for one in shelf.kept] == [2, 3, 4, 5, 6]
     assert [position for position, _ in shelf.lost] == [9]
     assert "TAPE ended at 6 but the snapshot of risk holds 9: positions 7 to 9 are lost" in said[0]
+    gone = await nc.jetstream().get_last_msg("KV_snapshots", "$KV.snapshots.risk", direct=True)
+    assert not gone.data, "it knows what nobody has kept"
     assert (await provision(nc, shelf.position))[0].detail == "begins at position 10"
 
 

@@ -11,6 +11,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from contracts.orders import OrderSubmitted
 from tape.headers import MSG_ID, STREAM_SOURCE, Headers
 from tape.provision import LEDGER
+from tape.streams import LEDGER_DOMAIN, source_position
 from tape.wire import Wire, parse_headers
 from tests.live import PATIENCE_S, client, heard, put, tape, until
 from tests.recordings import example
@@ -99,13 +100,13 @@ async def test_reads_heartbeats_and_where_a_message_was_copied_from(fresh_nats_u
         raw, plain = await both_ways(nc, other, "w.ledger")
         position = await put(nc, example(OrderSubmitted), "router/1/0")
         config = ConsumerConfig(deliver_subject="w.ledger", deliver_policy=DeliverPolicy.ALL, idle_heartbeat=0.2)
-        await nc.jetstream().add_consumer(LEDGER, config)
+        await nc.jetstream(domain=LEDGER_DOMAIN).add_consumer(LEDGER, config)
         await until(lambda: len(raw) > 1 and len(plain) > 1)
         for hit, message in zip(raw, plain, strict=False):
             library = {name: value for name, value in (message.headers or {}).items() if name not in STATUS}
             assert parse_headers(hit[3]) == library
         copy, heartbeat = parse_headers(raw[0][3]), parse_headers(raw[1][3])
-        assert copy[STREAM_SOURCE].startswith(f"TAPE {position} ")
+        assert source_position(copy[STREAM_SOURCE]) == position
         assert heartbeat["Nats-Last-Consumer"] == "1"
 
 
