@@ -202,9 +202,7 @@ class Host:
         types = (*self._replica.component.consumes(), *self._role.all_writes)
         events = self._history.read(start, kept, types)
         while batch := await asyncio.to_thread(_some_of, events):
-            for received in batch:
-                if isinstance(received, Recorded) and isinstance(received.event, self._durable):
-                    self._last_durable = received
+            for received in batch:  # what is in the event store is on disk: no command of it has to be waited for
                 self._replica.take(received)
         self._replica.skip_to(kept)
 

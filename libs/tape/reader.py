@@ -32,6 +32,7 @@ SILENT_AFTER_S = 3.0
 TRY_AGAIN_AFTER_S = 0.5
 API_TIMEOUT_S = 10
 REWIND_TIMEOUT_S = 2.0
+BEGINS_WITHIN_S = 1.0
 _NEVER = 2**62
 """Expected while the consumer is being rewound: no number is the right one yet."""
 
@@ -57,7 +58,8 @@ class Reader:
 
     The consumer `name` was provisioned and shows position and lag to any client; it is rewound to the start position.
     Messages that were lost on the way (a broken connection) are seen as a gap in the consumer's own numbers, in the
-    next message or heartbeat, and reading starts again behind the last handled position.
+    next message or heartbeat, and reading starts again with the last handled position. That message has to come first:
+    it proves that nobody else has rewound the consumer meanwhile, and that the tape has kept what comes next.
     """
 
     def __init__(self, wire: Wire, name: str, start: int, handle: Handle, permit: Permit) -> None:
@@ -73,6 +75,10 @@ class Reader:
         self._work = asyncio.Event()
         self._expected = 1
         self._lost = False
+        self._anchored = False
+        """Whether the message at `position` came to us: it will come first when we rewind to it."""
+        self._at_least_pending = 0
+        self._rewound_at = 0.0
         self._tape_made: datetime | None = None
         self._last_heard = time.monotonic()
         self._ack_to: str | None = None
@@ -110,13 +116,19 @@ class Reader:
         self._expected = _NEVER
         self._ack_to = self._acked = None
         info = await self._rewind()
+        self._at_least_pending = info["num_pending"] - 1
         self._forget_what_is_old()
         if not self._waiting:  # else messages came before this answer, and they know better
             self._pending = info["num_pending"]
         if self._subscription is None:  # last, so that nothing old is on its way to us
             self._subscription = await self._wire.subscribe(deliver_subject(self._name), self._on_message)
         self._lost = False
-        self._last_heard = time.monotonic()
+        self._last_heard = self._rewound_at = time.monotonic()
+
+    @property
+    def _from(self) -> int:
+        """Which position we rewind to."""
+        return self.position if self._anchored else self.position + 1
 
     def _require_the_same_tape(self, info: StreamInfo) -> None:
         """Find the tape that we were reading, and on it what comes after our position."""
@@ -124,13 +136,13 @@ class Reader:
         made = self._tape_made = self._tape_made or info.created
         if info.created != made or state.last_seq < self.position:
             raise TapeCutOff(f"{TAPE} was made anew since {self._name} has read it up to position {self.position}")
-        if state.first_seq > self.position + 1:
-            what = f"{self._name} has to go on at {self.position + 1}"
+        if state.first_seq > self._from:
+            what = f"{self._name} has to go on at {self._from}"
             raise TapeCutOff(f"{TAPE} begins at {state.first_seq}, but {what}")
 
     async def _rewind(self) -> dict[str, Any]:
         """Let the consumer begin behind our position; the server does not answer for one that it does not have."""
-        request = json.dumps({"seq": self.position + 1}).encode()
+        request = json.dumps({"seq": self._from}).encode()
         subject, what = f"$JS.API.CONSUMER.RESET.{TAPE}.{self._name}", f"the consumer {self._name} of {TAPE}"
         try:
             reply = await self._nc.request(subject, request, timeout=REWIND_TIMEOUT_S)
@@ -156,7 +168,8 @@ class Reader:
         self._last_heard = time.monotonic()
         if reply:
             if self._expected == 1 and not self._waiting and not self._begins(reply):
-                return  # it was on its way when the consumer was rewound
+                self._pass_over(reply)
+                return
             self._waiting.append((subject, reply, payload, headers))
             if self._answering is None:
                 self._drain()
@@ -175,9 +188,18 @@ class Reader:
         self._expected = 1
 
     def _begins(self, reply: str) -> bool:
-        """Say whether this is the first message of a consumer that was rewound to behind our position."""
-        words = reply.split(".")
-        return words[-3] == "1" and int(words[-4]) > self.position
+        """Say whether this is the first message after we have rewound the consumer."""
+        *_, position, number, _, pending = reply.split(".")
+        if number != "1":
+            return False
+        if self._anchored:
+            return int(position) == self.position
+        return int(position) > self.position and int(pending) >= self._at_least_pending
+
+    def _pass_over(self, reply: str) -> None:
+        """Leave out what was on its way when the consumer was rewound, unless we have missed how it begins."""
+        if reply.split(".")[-3] == "1" or time.monotonic() - self._rewound_at > BEGINS_WITHIN_S:
+            self._lose("what comes first")
 
     def _lose(self, what: str) -> None:
         """Let the reading start again behind the last handled position."""
@@ -230,6 +252,7 @@ class Reader:
             self._pending = int(words[-1])
         if position <= self.position:
             return None
+        self._anchored = True
         received, trace = _read(position, subject, payload, raw_headers)
         answering = self._handle(received, trace)
         self.position = position

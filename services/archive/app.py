@@ -6,6 +6,7 @@ acknowledged: after any failure the archive asks the database where it was, and 
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable
 from itertools import islice
@@ -34,6 +35,7 @@ ROWS = Counter("archive_events_total", "Events written to the event store")
 BATCH_SECONDS = Histogram("archive_batch_seconds", "Time to write one batch", buckets=(0.005, 0.02, 0.1, 0.5, 2, 10))
 RETRY_AFTER_S = 0.5
 TIDY_EVERY_S = 3600.0
+LEAVE_WITHIN_S = 2.0
 
 
 class DatabaseSettings(BaseSettings):
@@ -105,8 +107,9 @@ class ArchiveEdge:
             await end(self._work[1:])
 
     async def stop(self) -> None:
-        """Write what has been gathered, then leave."""
+        """Write what others have said before they left, then leave."""
         if self._reader is not None:
+            await self._read_to_the_end(self._reader)
             await self._reader.stop()
         self._stopping = True
         self._arrived.set()
@@ -118,6 +121,12 @@ class ArchiveEdge:
                 self._archive.close()
             if self._seat is not None:
                 await self._seat.leave()
+
+    async def _read_to_the_end(self, reader: Reader) -> None:
+        """Take what is still on its way, as long as that moves: whoever deletes the tape next shall find it archived."""
+        until = time.monotonic() + LEAVE_WITHIN_S
+        while reader.lag and not reader.failure.done() and time.monotonic() < until:
+            await asyncio.sleep(0.02)
 
     def _gather(self, received: Recorded | Unreadable, _trace: str) -> Awaitable[None] | None:
         self._waiting.append(received)
