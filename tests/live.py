@@ -20,8 +20,10 @@ from contracts.codec import decode, encode
 from contracts.event import Event
 from tape.headers import CAUSE, MSG_ID, TYPE, new_trace, write_headers
 from tape.provision import provision
+from tape.publisher import Publisher
 from tape.streams import LEDGER, LEDGER_DOMAIN, TAPE
 from tape.streams import api as subject_of_api
+from tape.wire import Wire
 from tests.servers import Ports, ledger_server, tape_server
 
 PATIENCE_S = 15.0
@@ -104,6 +106,17 @@ async def tape(url: str, last_known: int = 0) -> AsyncIterator[Client]:
     async with client(url) as nc:
         await provision(nc, lambda: last_known)
         yield nc
+
+
+@asynccontextmanager
+async def publishing(nc: Client) -> AsyncIterator[Publisher]:
+    """A publisher that nobody has given a fence."""
+    publisher = Publisher(Wire(nc))
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
 
 
 async def heard(nc: Client) -> None:

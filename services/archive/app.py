@@ -123,9 +123,9 @@ class ArchiveEdge:
                 await self._seat.leave()
 
     async def _read_to_the_end(self, reader: Reader) -> None:
-        """Take what is still on its way, as long as that moves: whoever deletes the tape next shall find it archived."""
+        """Take what is still on its way, but not for ever: who deletes the tape next shall find it archived."""
         until = time.monotonic() + LEAVE_WITHIN_S
-        while reader.lag and not reader.failure.done() and time.monotonic() < until:
+        while reader.lag and not reader.failure.done() and time.monotonic() < until:  # noqa: ASYNC110 # it ends soon
             await asyncio.sleep(0.02)
 
     def _gather(self, received: Recorded | Unreadable, _trace: str) -> Awaitable[None] | None:

@@ -1,4 +1,4 @@
-"""Catching up: a restarted component folds the tape silently, as a ratio of a bare reader with decoding in the same run.
+"""Catching up: a restarted component folds the tape silently, as a ratio of a bare reader in the same run.
 
 The floor is nats-py's ordered push consumer with a callback that only decodes each message. Ours is the whole host of
 risk from position 1, without a snapshot: headers, decoding, order and continuity checks, the fold.
@@ -83,7 +83,7 @@ async def ours(url: str) -> float:
     await host.start()
     working = asyncio.create_task(host.run())
     began = time.perf_counter()
-    while host.state is not HostState.LIVE:  # noqa: ASYNC110 # nothing else goes on
+    while host.state is not HostState.LIVE:  # nothing else goes on
         assert not working.done(), working
         await asyncio.sleep(0.01)
     rate = QUOTES / (time.perf_counter() - began)
@@ -104,7 +104,9 @@ def test_a_component_catches_up_at_a_fair_share_of_a_bare_reader() -> None:
         uvloop.run(fill(url))
         measured = [(uvloop.run(floor(url)), uvloop.run(ours(url))) for _ in range(ROUNDS)]
     for bare, whole in measured:
-        print(f"\nbare reader {bare:,.0f} events/s; host of risk {whole:,.0f} events/s; ratio {whole / bare:.2f}", end="")
+        print(
+            f"\nbare reader {bare:,.0f} events/s; host of risk {whole:,.0f} events/s; ratio {whole / bare:.2f}", end=""
+        )
     best = max(whole / bare for bare, whole in measured)
     print(f"\nbest ratio {best:.2f}")
     assert best >= LEAST_RATIO

@@ -31,7 +31,7 @@ from tape.publisher import Publisher, PublishFailed
 from tape.reader import Reader
 from tape.wire import Wire
 from tests.builders import quote
-from tests.live import Broker, client, messages, tape, until
+from tests.live import Broker, client, messages, publishing, tape, until
 from tests.servers import postgres_server, scratch_directory
 
 pytestmark = pytest.mark.integration
@@ -54,16 +54,6 @@ def disk(size_mb: int) -> Iterator[Path]:
             yield directory
         finally:
             subprocess.run(["umount", "-l", directory], check=True)
-
-
-@asynccontextmanager
-async def publishing(nc: Client) -> AsyncIterator[Publisher]:
-    publisher = Publisher(Wire(nc))
-    await publisher.start()
-    try:
-        yield publisher
-    finally:
-        await publisher.stop()
 
 
 async def say(publisher: Publisher, number: int, ballast: bytes = b"") -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.control import DeadLetter, LeaseTaken
 from contracts.event import Event
 from contracts.market import Bar, Quote
-from contracts.orders import OrderInitialized, OrderIntent, RiskApproved
+from contracts.orders import OrderInitialized, RiskApproved
 from contracts.types import Side
 from contracts.venue import SubmitOrder, VenueAccepted
 from services.clock.blueprint import BLUEPRINT as CLOCK
@@ -34,6 +34,7 @@ from tape.memory import MemoryTape
 from tape.provision import STREAMS_DIR, provision
 from tape.wire import Wire
 from tests.builders import START, approval, intent, quote, submit, terms
+from tests.judge import JUDGE, Judge, JudgeSettings
 from tests.live import Broker, Message, client, messages, put, tape, until
 from tests.servers import scratch_directory
 
@@ -46,48 +47,6 @@ FORGETFUL_NS = 100_000_000
 
 class NoSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-@dataclass
-class JudgeState:
-    seen: int
-
-
-class Judge(Component):
-    """Answers each intent with three approvals that say how many it has seen: state and outputs in one."""
-
-    produces: ClassVar[tuple[type[Event], ...]] = (RiskApproved,)
-
-    State: ClassVar[type[JudgeState]] = JudgeState
-
-    def __init__(self) -> None:
-        super().__init__("risk")
-        self.seen = 0
-
-    def state(self) -> JudgeState:
-        return JudgeState(self.seen)
-
-    def restore(self, state: JudgeState) -> None:
-        self.seen = state.seen
-
-    @on(OrderIntent)
-    def on_intent(self, intent: OrderIntent) -> Iterator[RiskApproved]:
-        self.seen += 1
-        for index in range(OUTPUTS):
-            yield approval(replace(intent.order, client_order_id=f"seen-{self.seen}-{index}"))
-
-    @on(Quote)
-    def on_quote(self, quote: Quote) -> tuple[RiskApproved, ...] | None:
-        """What can go wrong: a quote of 13 is a bug of ours, of 14 an answer that is no event."""
-        if quote.bid == 13:
-            raise ZeroDivisionError("thirteen")
-        if quote.bid == 14:
-            good = approval(terms(order_id="good"))
-            return good, approval(terms(order_id="bad"), mark=float("nan")), good
-        return None
-
-
-JUDGE = Blueprint("risk", NoSettings, lambda _settings: Judge())
 
 
 @pytest.fixture
@@ -196,7 +155,7 @@ async def test_what_came_without_a_trace_begins_one(nc: Client) -> None:
 
 async def test_says_live_what_it_says_in_memory(nc: Client) -> None:
     wishes = [intent(terms(order_id=f"wish-{number}")) for number in range(5)]
-    memory = MemoryTape([Judge(), Router(RouterSettings())])
+    memory = MemoryTape([Judge(JudgeSettings()), Router(RouterSettings())])
     memory.play(wishes)
     async with hosted(nc, JUDGE), hosted(nc, ROUTER):
         for number, wished in enumerate(wishes, start=1):
@@ -376,8 +335,8 @@ class Eavesdropper(Judge):
     ("component", "what"),
     [
         (Unlisted("nobody"), r"nobody is not in contracts/ownership\.py"),
-        (Forger(), "risk may not write OrderInitialized, Quote"),
-        (Eavesdropper(), "risk may not read Bar"),
+        (Forger(JudgeSettings()), "risk may not write OrderInitialized, Quote"),
+        (Eavesdropper(JudgeSettings()), "risk may not read Bar"),
     ],
 )
 async def test_nobody_says_or_hears_what_the_table_does_not_allow(

@@ -20,7 +20,7 @@ from tape.publisher import Publisher
 from tape.reader import CannotRewind, Reader, TapeCutOff
 from tape.wire import Wire
 from tests.builders import quote, tick, trade
-from tests.live import Broker, api, client, tape, until
+from tests.live import Broker, api, client, publishing, tape, until
 from tests.servers import scratch_directory
 
 pytestmark = pytest.mark.integration
@@ -86,16 +86,6 @@ async def reading(nc: Client, log: Log, *, start: int = 1, subjects: tuple[str, 
         yield reader
     finally:
         await reader.stop()
-
-
-@asynccontextmanager
-async def publishing(nc: Client) -> AsyncIterator[Publisher]:
-    publisher = Publisher(Wire(nc))
-    await publisher.start()
-    try:
-        yield publisher
-    finally:
-        await publisher.stop()
 
 
 async def fill(publisher: Publisher, first: int, last: int) -> None:

@@ -11,22 +11,18 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
 
 import pytest
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
-from pydantic import BaseModel, ConfigDict
 
 from contracts.control import LeaseTaken
-from contracts.event import Event
-from contracts.orders import OrderIntent, RiskApproved
+from contracts.orders import RiskApproved
 from contracts.ownership import EventTypes
 from contracts.recorded import Recorded, Unreadable
 from tape import host as host_module
 from tape.blueprint import Blueprint
-from tape.component import Component, on
 from tape.consumers import provision_consumers
 from tape.history import History, HistoryMissing
 from tape.host import Host, HostState
@@ -36,48 +32,13 @@ from tape.reader import received
 from tape.replica import Deposed
 from tape.wire import Wire
 from tests.builders import approval, intent, terms
+from tests.judge import JUDGE, JudgeSettings
 from tests.live import Message, client, messages, put, tape, until
 from tests.servers import ROOT
 
 pytestmark = pytest.mark.integration
 
-
-class JudgeSettings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    prefix: str = "seen"
-
-
-@dataclass
-class JudgeState:
-    seen: int
-
-
-class Judge(Component):
-    """Approves each intent twice, with names that say how many it has seen."""
-
-    produces: ClassVar[tuple[type[Event], ...]] = (RiskApproved,)
-    State: ClassVar[type[JudgeState]] = JudgeState
-
-    def __init__(self, settings: JudgeSettings) -> None:
-        super().__init__("risk")
-        self.prefix = settings.prefix
-        self.seen = 0
-
-    def state(self) -> JudgeState:
-        return JudgeState(self.seen)
-
-    def restore(self, state: JudgeState) -> None:
-        self.seen = state.seen
-
-    @on(OrderIntent)
-    def on_intent(self, intent: OrderIntent) -> Iterator[RiskApproved]:
-        self.seen += 1
-        for index in range(2):
-            yield approval(replace(intent.order, client_order_id=f"{self.prefix}-{self.seen}-{index}"))
-
-
-JUDGE = Blueprint("risk", JudgeSettings, Judge)
+TWO_OUTPUTS = JudgeSettings(outputs=2)
 
 
 @dataclass
@@ -125,7 +86,7 @@ class Instances:
         self, settings: JudgeSettings | None = None, history: History | None = None, blueprint: Blueprint = JUDGE
     ) -> Running:
         nc = await self._connections.enter_async_context(client(self._url))
-        host = Host(blueprint, settings or JudgeSettings(), Wire(nc), history)
+        host = Host(blueprint, settings or TWO_OUTPUTS, Wire(nc), history)
         await host.start()
         running = Running(host, nc, asyncio.create_task(host.run()))
         self._all.append(running)
@@ -252,10 +213,10 @@ async def test_one_that_slept_through_its_lease_is_refused_says_so_and_ends(nc: 
 async def test_the_tape_tells_who_wrote_from_where_on_and_by_which_settings(nc: Client, instances: Instances) -> None:
     first = await instances.lead()
     await first.stop()
-    await instances.lead(JudgeSettings(prefix="other"))
+    await instances.lead(JudgeSettings(outputs=2, prefix="other"))
     leases = [message.event for message in await messages(nc, "lease.>")]
     told = [(lease.component, json.loads(lease.settings)) for lease in leases if isinstance(lease, LeaseTaken)]
-    assert told == [("risk", {"prefix": "seen"}), ("risk", {"prefix": "other"})]
+    assert told == [("risk", {"prefix": "seen", "outputs": 2}), ("risk", {"prefix": "other", "outputs": 2})]
     assert len({lease.instance for lease in leases if isinstance(lease, LeaseTaken)}) == 2
 
 
@@ -335,7 +296,7 @@ async def test_without_a_usable_snapshot_all_is_the_same_but_the_time_to_start(
 async def test_other_settings_hold_from_the_position_where_they_were_taken_up(nc: Client, instances: Instances) -> None:
     """And a fold from the beginning goes through the same settings at the same positions."""
     for prefix, number in (("seen", 1), ("other", 2), ("third", 3)):
-        running = await instances.lead(JudgeSettings(prefix=prefix))
+        running = await instances.lead(JudgeSettings(outputs=2, prefix=prefix))
         await wish(nc, number)
         await until(lambda number=number: has_said(nc, 2 * number))
         await running.die()
