@@ -123,6 +123,7 @@ class Host:
             await self.reader.stop()
         whole = self._replica.leads and not self._speaking and self.state is not HostState.FAILED
         await self._seat.leave(before_leaving=self._keep_the_last if whole else None)
+        await self._waiting_place.give_back()
 
     def handle(self, received: Recorded | Unreadable, trace: str) -> Awaitable[None] | None:
         """Let the replica fold one message; None when there is nothing to wait for."""

@@ -99,7 +99,9 @@ class Lease:
             await self.renew()
 
     async def give_back(self) -> None:
-        """Let the next one take it at once; without a server it expires."""
+        """Let the next one take it at once, if it is ours; without a server it expires."""
+        if not self._revision:
+            return
         try:
             await self._put(Hold(instance=None), self._revision)
         except (NatsError, TimeoutError) as error:
