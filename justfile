@@ -70,6 +70,16 @@ lint: setup
     .venv/bin/hmm schemas --check
     "{{ just_executable() }}" --fmt --check --unstable
 
+# The real hosts on a simulated server, under seeded faults, e.g. `just simulate --seeds 200 --steps 20000`
+[group('check')]
+simulate *ARGS: setup
+    @.venv/bin/python -m services.simulator.app "$@"
+
+# The real stack, killed and paused at random, e.g. `just chaos --minutes 10 --rate 1000`
+[group('check')]
+chaos *ARGS: setup
+    @.venv/bin/python -m services.chaos.app "$@"
+
 # Measure speed; figures are ratios to a floor measured in the same run
 [group('check')]
 bench *ARGS: setup

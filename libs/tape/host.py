@@ -85,6 +85,7 @@ class Host:
         self._durable: tuple[type[Event], ...] = getattr(self._replica.component, "durable", ())
         self._last_durable: Recorded | None = None
         self._fenced = asyncio.Event()
+        self._skipped_to = 0
         self._spans = time.time_ns()
         self._state = HostState.STARTING
         self._speaking = False
@@ -205,12 +206,15 @@ class Host:
         while batch := await asyncio.to_thread(_some_of, events):
             for received in batch:  # what is in the event store is on disk: no command of it has to be waited for
                 self._replica.take(received)
+        self._skipped_to = kept
         self._replica.skip_to(kept)
 
     async def _read_as(self, slot: str) -> Reader:
         """Read through the consumer of our place."""
         permit = self._seat.lease.renew if slot == self.name else self._waiting_place.renew
-        self.reader = Reader(self._wire, slot, self._replica.position + 1, self.handle, permit)
+        position = self._replica.position
+        heard = position > self._skipped_to
+        self.reader = Reader(self._wire, slot, position + 1, self.handle, permit, anchored=heard)
         await self.reader.start()
         return self.reader
 

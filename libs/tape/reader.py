@@ -33,6 +33,8 @@ TRY_AGAIN_AFTER_S = 0.5
 API_TIMEOUT_S = 10
 REWIND_TIMEOUT_S = 2.0
 BEGINS_WITHIN_S = 1.0
+MISSED_AT_MOST = 3
+"""So often may what should come first not come: then our subjects are others than they were, and it is none of ours."""
 _NEVER = 2**62
 """Expected while the consumer is being rewound: no number is the right one yet."""
 
@@ -62,7 +64,9 @@ class Reader:
     it proves that nobody else has rewound the consumer meanwhile, and that the tape has kept what comes next.
     """
 
-    def __init__(self, wire: Wire, name: str, start: int, handle: Handle, permit: Permit) -> None:
+    def __init__(
+        self, wire: Wire, name: str, start: int, handle: Handle, permit: Permit, *, anchored: bool = False
+    ) -> None:
         self._wire = wire
         self._nc = wire.nc
         self._js = wire.nc.jetstream(timeout=API_TIMEOUT_S)
@@ -75,8 +79,9 @@ class Reader:
         self._work = asyncio.Event()
         self._expected = 1
         self._lost = False
-        self._anchored = False
-        """Whether the message at `position` came to us: it will come first when we rewind to it."""
+        self._anchored = anchored
+        """Whether the message at `position` is one of ours: it will come first when we rewind to it."""
+        self._missed = 0
         self._at_least_pending = 0
         self._rewound_at = 0.0
         self._tape_made: datetime | None = None
@@ -111,6 +116,7 @@ class Reader:
     async def _begin(self) -> None:
         """Rewind the consumer to behind the last handled position. Raises `TapeCutOff`."""
         await self._permit()
+        self._anchored = self._anchored and self._missed < MISSED_AT_MOST
         self._require_the_same_tape(await self._js.stream_info(TAPE))
         self._waiting.clear()
         self._expected = _NEVER
@@ -199,6 +205,7 @@ class Reader:
     def _pass_over(self, reply: str) -> None:
         """Leave out what was on its way when the consumer was rewound, unless we have missed how it begins."""
         if reply.split(".")[-3] == "1" or time.monotonic() - self._rewound_at > BEGINS_WITHIN_S:
+            self._missed += 1
             self._lose("what comes first")
 
     def _lose(self, what: str) -> None:
@@ -244,6 +251,7 @@ class Reader:
             self._lose("messages on the way")
             return None
         self._expected += 1
+        self._missed = 0
         self._ack_to = reply
         self._unacked += 1
         if self._unacked >= ACK_EVERY:

@@ -42,6 +42,12 @@ class Head(BaseModel):
     sha256: str
     parts: tuple[str, ...]
     """The keys of the parts, in order."""
+    check: str = ""
+    """A hash of all the rest of the head: a damaged one must not pass for another position, or other settings."""
+
+    def sealed(self) -> "Head":
+        unsealed = self.model_copy(update={"check": ""})
+        return self.model_copy(update={"check": hashlib.sha256(unsealed.model_dump_json().encode()).hexdigest()})
 
 
 def take_snapshot(component: Component, settings: BaseModel, position: int) -> Snapshot:
@@ -90,15 +96,18 @@ def packed(snapshot: Snapshot, generation: int) -> tuple[bytes, Sequence[tuple[s
         sha256=hashlib.sha256(body).hexdigest(),
         parts=tuple(key for key, _ in parts),
     )
-    return head.model_dump_json().encode(), parts
+    return head.sealed().model_dump_json().encode(), parts
 
 
 def read_head(head: bytes) -> Head:
     """Read what is kept under a component's name; raises `UnusableSnapshot`."""
     try:
-        return Head.model_validate_json(head)
+        found = Head.model_validate_json(head)
     except ValidationError:
         raise UnusableSnapshot("it is no snapshot") from None
+    if found != found.sealed():
+        raise UnusableSnapshot("its head is not as it was written")
+    return found
 
 
 def unpacked(head: Head, parts: Sequence[bytes]) -> Snapshot:
