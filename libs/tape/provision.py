@@ -33,6 +33,9 @@ YOUNG = timedelta(minutes=1)
 """LEDGER may still be following the TAPE before this one."""
 
 
+OLD_AFTER_S = 60.0
+
+
 class Outcome(Enum):
     CREATED = "created"
     UPDATED = "updated"
@@ -149,6 +152,11 @@ async def _let_follow(nc: Client, sources: list[Config]) -> None:
         return
     for config in ({**ledger["config"], "sources": []}, {**ledger["config"], "sources": sources}):
         await ask(nc, LEDGER, f"STREAM.UPDATE.{LEDGER}", config)
+
+
+def _age_s(info: Config) -> float:
+    """How long a stream has been there, by its server's clock."""
+    return (datetime.fromisoformat(info["ts"]) - datetime.fromisoformat(info["created"])).total_seconds()
 
 
 def _same(current: object, wanted: object) -> bool:

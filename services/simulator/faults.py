@@ -25,6 +25,8 @@ from tape.snapshot import read_head
 LONGEST_OUTAGE_S = 4.0
 LONGEST_HALT_S = 4.0
 MANY_COMMANDS = 12
+A_RENEWAL_S = 0.4
+"""How long it takes to renew a place, when all goes slowly."""
 JUNK_ON = ("clock.1s", "md.bar.1s.binance.BTCUSDT", "order.filled.binance.BTCUSDT", "risk.approved.binance.BTCUSDT")
 
 
@@ -117,13 +119,19 @@ class Faults:
         elif chance < 0.6:
             ambush = Ambush(self._random.randint(1, MANY_COMMANDS), partial(strike, victim))
             victim.transport.on_write = partial(self._on_write, victim, ambush)
+        elif chance < 0.8:
+            self._watch.ambushes[Sign.SNAPSHOT] = partial(self._strike_sender, strike, 0.0)
         else:
-            self._watch.ambushes[self._random.choice(list(Sign))] = partial(self._strike_sender, strike)
+            after = self._random.choice((0.0, self._plan.renew_fence_after_s))
+            self._watch.ambushes[Sign.LEASE] = partial(self._strike_sender, strike, after)
 
-    def _strike_sender(self, strike: Callable[[Process], None], sender: str) -> None:
+    def _strike_sender(self, strike: Callable[[Process], None], after_s: float, sender: str) -> None:
+        """Strike whoever did something: at once, or about when it does so next."""
         for process in self._posts.processes:
             if process.domain.name == sender:
-                self._loop.call_soon(strike, process)
+                self._loop.call_later(
+                    after_s + A_RENEWAL_S * self._random.random() if after_s else 0.0, strike, process
+                )
 
     def _on_write(self, victim: Process, ambush: Ambush) -> None:
         ambush.commands -= 1

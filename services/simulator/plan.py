@@ -47,7 +47,7 @@ USUAL_RATES: Mapping[Fault, float] = {
     Fault.LOSE_SNAPSHOT: 0.1,
     Fault.SPOIL_SNAPSHOT: 0.1,
     Fault.OLD_SNAPSHOT: 0.05,
-    Fault.HALT: 0.1,
+    Fault.HALT: 0.2,
     Fault.JUNK: 0.1,
     Fault.FORGET: 0.1,
 }

@@ -26,12 +26,11 @@ def _leading(role: str) -> HostState:
 class Post:
     """One place for a process of a role; whoever falls there is replaced."""
 
-    def __init__(self, role: str, number: int, random: Random) -> None:
+    def __init__(self, role: str, number: int) -> None:
         self.role = role
         self.name = f"{role}.{number}"
         self.process: Process | None = None
         self.started = 0
-        self._random = random
 
     def next_name(self) -> str:
         self.started += 1
@@ -53,9 +52,7 @@ class Posts:
         self._programs = programs
         self._server = server
         self._log = log
-        self._all = [
-            Post(role, number, random) for role, count in plan.instances.items() for number in range(1, count + 1)
-        ]
+        self._all = [Post(role, number + 1) for role, count in plan.instances.items() for number in range(count)]
 
     def open(self, roles: Collection[str]) -> None:
         """Start the processes of some roles, one soon after the other."""

@@ -1,14 +1,26 @@
 """What a component has to know at a position: a fold of the tape from its beginning, kept beside the simulation."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from contracts.control import LeaseTaken
 from contracts.recorded import Recorded, Unreadable
 from tape.blueprint import Blueprint
 from tape.component import Component
 from tape.folding import Folding
-from tape.snapshot import Snapshot, take_snapshot
+from tape.snapshot import take_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What follows from the tape up to a position: what is known there, and the last that has to be said by then."""
+
+    state: bytes
+    settings: str
+    answered: tuple[int, int]
+    """Cause and number of the last answer; (0, 0) if there is none."""
 
 
 class Shadow:
@@ -18,15 +30,21 @@ class Shadow:
         self._begun = (blueprint, settings)
         self._folding = Folding(blueprint, settings)
         self._position = 0
+        self._has_a_voice = False
+        self._answered = (0, 0)
 
-    def at(self, position: int, history: Sequence[Recorded | Unreadable]) -> Snapshot:
+    def at(self, position: int, history: Sequence[Recorded | Unreadable]) -> Known:
         """Give what is known after that position of `history`."""
         if position < self._position:
             return Shadow(*self._begun).at(position, history)
         for received in history[self._position : position]:
-            self._folding.answer(received)
+            answers = self._folding.answer(received)
+            if answers and self._has_a_voice:
+                self._answered = (received.position, len(answers) - 1)
+            elif isinstance(received, Recorded) and isinstance(received.event, LeaseTaken):
+                self._has_a_voice |= received.event.component == self._folding.name
         self._position = position
-        return take_snapshot(self._folding.component, self._folding.settings, position)
+        return Known(state_of(self._folding.component), self._folding.settings.model_dump_json(), self._answered)
 
 
 class _NoSettings(BaseModel):

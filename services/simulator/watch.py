@@ -11,14 +11,14 @@ from contracts.ownership import VENUE_COMMANDS
 from contracts.recorded import Recorded, Unreadable
 from services.simulator.log import Log
 from services.simulator.market import Market
-from services.simulator.shadow import Shadow, state_of
+from services.simulator.shadow import Known, Shadow, state_of
 from services.simulator.stream import Stored, Stream
 from tape.audit import Audit
 from tape.blueprint import Blueprint
 from tape.headers import writer_and_watermark
 from tape.host import Host
 from tape.reader import received
-from tape.snapshot import Snapshot, UnusableSnapshot, read_head, unpacked
+from tape.snapshot import UnusableSnapshot, read_head, unpacked
 from tape.verdict import Span
 
 FAULT = "fault"
@@ -54,6 +54,7 @@ class Watch:
         self._log = log
         self._laws = Laws()
         self._holders: dict[str, str] = {}
+        self._answered: dict[str, tuple[int, int]] = {}
         self._audits: dict[str, Audit] = {}
         self._listeners: dict[type[Event], list[Callable[[Recorded], None]]] = {}
         self._shadows: dict[str, Shadow] = {}
@@ -87,7 +88,9 @@ class Watch:
         self._judge(event)
 
     def _look_at_sender(self, recorded: Recorded, sender: str) -> None:
-        writer, _ = writer_and_watermark(recorded.msg_id)
+        writer, answer = writer_and_watermark(recorded.msg_id)
+        if answer is not None:
+            self._answered[writer] = (answer.cause, answer.index)
         if isinstance(recorded.event, LeaseTaken):
             before = self._holders.get(writer)
             if before not in (None, sender):
@@ -150,10 +153,14 @@ class Watch:
         self._log.note("snapshot", f"of {snapshot.component} at {snapshot.position} by {message.sender}")
         what = f"the snapshot of {snapshot.component} by {message.sender}"
         right = self._compare(snapshot.component, snapshot.position, snapshot.state, what)
-        if right is not None and right.settings != snapshot.settings:
+        if right is None:
+            return
+        if right.settings != snapshot.settings:
             self._problem(f"{what} at {snapshot.position} has settings {snapshot.settings}, not {right.settings}")
+        if right.answered > self._answered.get(snapshot.component, (0, 0)):
+            self._problem(f"{what} at {snapshot.position} was kept before all that follows from it is on the tape")
 
-    def _compare(self, name: str, position: int, state: bytes, what: str) -> Snapshot | None:
+    def _compare(self, name: str, position: int, state: bytes, what: str) -> Known | None:
         """Compare what somebody knows with what follows from the tape."""
         if position > len(self.history):
             self._problem(f"{what} is of position {position}, beyond the tape")

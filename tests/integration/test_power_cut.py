@@ -199,7 +199,7 @@ async def goes_on(nc: Client, last: int) -> None:
         found = await last_on(nc, LEDGER, "order.submitted.>")
         return found is not None and found.position == position
 
-    await until(followed, within_s=5)
+    await until(followed, within_s=20)
 
 
 async def provisioned_again_changes_nothing(url: str, nc: Client, store: str) -> None:
