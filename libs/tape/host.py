@@ -36,7 +36,7 @@ SNAPSHOT_EVERY = 20_000
 """Events between two snapshots: what a restart has to fold at most."""
 HISTORY_BATCH = 2_000
 KEEP_AWAY = 10
-"""Of a tape that forgets, the first tenth is read from the event store."""
+"""The first tenth of a tape, which it may soon forget, is read from the event store."""
 LOOK_AGAIN_AFTER_S = 0.25
 
 
@@ -185,11 +185,11 @@ class Host:
     async def _catch_up_from_history(self) -> None:
         """Fold from the event store what the tape no longer holds, and go on there as far as it has got.
 
-        What a tape that forgets begins with may be gone when we come to read it: we keep away from its end.
+        What the tape begins with may be forgotten before we come to read it: we keep away from there.
         """
         tape = (await self._nc.jetstream(timeout=10).stream_info(TAPE)).state
         start, lost = self._replica.position + 1, tape.first_seq - 1
-        away = (tape.last_seq - lost) // KEEP_AWAY if lost and self._history else 0
+        away = (tape.last_seq - lost) // KEEP_AWAY if self._history else 0
         if start > lost + away:
             return
         if self._history is None:
@@ -200,6 +200,8 @@ class Host:
         while (kept := await asyncio.to_thread(self._history.last)) < lost:
             logger.warning("%s waits for the archive: it has %s of %s positions", self.name, kept, lost)
             await asyncio.sleep(1.0)
+        if kept < start:
+            return
         self.how_restored += f", read {start} to {kept} from the event store"
         types = (*self._replica.component.consumes(), *self._role.all_writes)
         events = self._history.read(start, kept, types)

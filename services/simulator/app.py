@@ -71,7 +71,11 @@ def _runs(asked: argparse.Namespace) -> Iterator[Run]:
 
 def _timed(seed: int, *, steps: int) -> Run:
     began = time.monotonic()
-    outcome = simulate(seed, steps)
+    try:
+        outcome = simulate(seed, steps)
+    except Exception as error:
+        error.add_note(f"in seed {seed}")
+        raise
     return Run(outcome, time.monotonic() - began)
 
 

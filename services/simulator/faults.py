@@ -173,7 +173,7 @@ class Faults:
             process.transport.on_write = partial(self._on_write, process, ambush)
 
     def _stall(self, process: Process) -> None:
-        """Cut a process off for a while: nothing is lost unless the connection breaks then, too."""
+        """Cut a process off for a while: nothing is lost unless the connection breaks then, too, at either end."""
         link = process.link
         seconds = self._plan.pause_s * self._random.random()
         until = self._loop.time() + seconds
@@ -183,8 +183,18 @@ class Faults:
         self._log.note("stall", f"of the connection of {process.domain.name} for {seconds:.3f} s")
         link.up.hold(until)
         link.down.hold(until)
-        if self._random.random() < 0.3:
-            self._loop.call_later(seconds * self._random.random(), self._drop, process)
+        chance, breaks_after = self._random.random(), seconds * self._random.random()
+        if chance < 0.3:
+            self._loop.call_later(breaks_after, self._drop, process)
+        elif chance < 0.5:
+            self._loop.call_later(breaks_after, self._give_up, link, until)
+
+    def _give_up(self, link: Link, until: float) -> None:
+        """Let the server end a connection of somebody who is too slow, which that one hears of when he can."""
+        self._log.note("slow consumer", f"of the connection of {link.domain.name}")
+        self._server.lose(link)
+        link.up.cut(0)
+        self._loop.call_at(until, link.ends_at_client)
 
     # -- to servers ----------------------------------------------------------------------------------------------
 
@@ -235,7 +245,7 @@ class Faults:
         """Let the tape lose some of what it begins with, but no lease that is in force: those are renewed in time."""
         tape = self._server.tape
         leases = [seq for subject, seq in tape.last_on.items() if subject.startswith("lease.")]
-        first = min([tape.first_seq + (tape.last_seq - tape.first_seq) // 20, *leases])
+        first = min([tape.first_seq + (tape.last_seq - tape.first_seq) // 50, *leases])
         if first > tape.first_seq:
             tape.first_seq = first
             self._log.note("forgotten", f"all before {first}")

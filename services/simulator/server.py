@@ -25,11 +25,15 @@ from services.simulator.protocol import (
 from services.simulator.sourcing import Ledger
 from services.simulator.stream import Duplicate, Refusal, Stored, Stream
 from services.simulator.subscriptions import Subscriptions
+from tape.consumers import HEARTBEAT_S
 
 BUCKETS = ("KV_leases", "KV_snapshots")
 ARCHIVED_AFTER_NS = 300_000_000
+EPSILON_S = 1e-9
 ANSWER_FIRST = 0.8
 """How likely an answer overtakes the messages that come of it: different parts of a real server send them."""
+REWOUND_FIRST = 0.5
+"""The same, of a consumer that is rewound: there the messages are often first."""
 
 
 class Watcher(Protocol):
@@ -131,6 +135,7 @@ class Server:
         elif subject.startswith("$JS."):
             self._ask(said)
         elif subject.startswith("$KV."):
+            self._send(subject, "", said.headers, said.payload)  # also what the bucket will not take
             self._take_in(self.buckets[f"KV_{subject.split('.')[1]}"], link, said)
         elif not subject.startswith("_INBOX."):
             self._take_in(self.tape, link, said)
@@ -163,20 +168,19 @@ class Server:
         """Let a stream take a message, acknowledge it, and bring it to others."""
         answer, stored = self._store(stream, said, link.domain.name)
         answer_first = self._random.random() < ANSWER_FIRST
-        if stored is not None and not answer_first:
+        if not answer_first:
             self._spread(stream, stored)
         if self.swallow_acks and stream is self.tape:
             self.swallow_acks -= 1
         else:
             self._send(said.reply, "", b"", answer)
-        if stored is not None and answer_first:
+        if answer_first:
             self._spread(stream, stored)
 
     def put(self, stream: Stream, said: Publication, sender: str) -> None:
         """Let a stream take a message that came over no connection."""
         _, stored = self._store(stream, said, sender)
-        if stored is not None:
-            self._spread(stream, stored)
+        self._spread(stream, stored)
 
     def _store(self, stream: Stream, said: Publication, sender: str) -> tuple[bytes, Stored | None]:
         outcome = stream.publish(said.subject, said.headers, said.payload, wall_ns(self._loop), sender)
@@ -190,10 +194,9 @@ class Server:
         self._watcher.stored(stream.name, outcome)
         return b'{"stream":"%s","seq":%d}' % (name, outcome.seq), outcome
 
-    def _spread(self, stream: Stream, stored: Stored) -> None:
-        """Bring a new message to whom it may concern."""
-        if stream is not self.tape:
-            self._send(stored.subject, "", stored.raw_headers, stored.payload)
+    def _spread(self, stream: Stream, stored: Stored | None) -> None:
+        """Bring a message that the tape has taken to whom it may concern."""
+        if stored is None or stream is not self.tape:
             return
         hearing = self._hearing.get(stored.subject)
         if hearing is None:
@@ -212,7 +215,7 @@ class Server:
             name, deliver = config.durable_name or "", config.deliver_subject or ""
             consumer = PushConsumer(name, config.filter_subjects or (), deliver, most_unacked, self.tape)
             self.consumers[name] = consumer
-            self._loop.call_later((config.idle_heartbeat or 1.0) * self._random.random(), self._heartbeat, consumer)
+            self._loop.call_later(HEARTBEAT_S * self._random.random(), self._heartbeat, consumer)
 
     def push_again(self, consumer: PushConsumer, count: int) -> None:
         """Deliver messages a second time."""
@@ -249,12 +252,15 @@ class Server:
         return bring
 
     def _heartbeat(self, consumer: PushConsumer) -> None:
-        idle = self._loop.time() - consumer.sent_at >= 1.0
-        if self.up and idle and self._subscriptions.anyone(consumer.deliver):
-            last = {"Nats-Last-Consumer": str(consumer.delivered), "Nats-Last-Stream": str(consumer.last_delivered)}
-            headers = with_headers(b"NATS/1.0 100 Idle Heartbeat\r\n\r\n", last)
-            self._send(consumer.deliver, "", headers, b"")
-        self._loop.call_later(1.0, self._heartbeat, consumer)
+        """Say how far a consumer is, when it has had nothing to say for a while."""
+        now = self._loop.time()
+        if now >= consumer.sent_at + HEARTBEAT_S - EPSILON_S:
+            consumer.sent_at = now
+            if self.up and self._subscriptions.anyone(consumer.deliver):
+                last = {"Nats-Last-Consumer": str(consumer.delivered), "Nats-Last-Stream": str(consumer.last_delivered)}
+                headers = with_headers(b"NATS/1.0 100 Idle Heartbeat\r\n\r\n", last)
+                self._send(consumer.deliver, "", headers, b"")
+        self._loop.call_at(consumer.sent_at + HEARTBEAT_S, self._heartbeat, consumer)
 
     # -- JetStream's API -----------------------------------------------------------------------------------------
 
@@ -298,7 +304,7 @@ class Server:
         consumer = self.consumers[name]
         consumer.reset(int(json.loads(said.payload)["seq"]))
         answer = json.dumps({"stream_name": self.tape.name, "name": name, "num_pending": consumer.pending}).encode()
-        answered = self._random.random() < ANSWER_FIRST
+        answered = self._random.random() < REWOUND_FIRST
         if answered:
             self._send(said.reply, "", b"", answer)
         self._push(consumer)

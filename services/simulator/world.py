@@ -13,7 +13,7 @@ from services.catalog import BLUEPRINTS
 from services.simulator.disguise import disguised
 from services.simulator.faults import Faults
 from services.simulator.log import LOGGERS, Log
-from services.simulator.loop import SimulatedLoop
+from services.simulator.loop import Restless, SimulatedLoop
 from services.simulator.market import Market
 from services.simulator.outcome import Outcome
 from services.simulator.past import Past
@@ -35,7 +35,7 @@ AT_REST = (HostState.LIVE, HostState.STANDBY, HostState.FINISHED)
 
 class World:
     def __init__(self, chosen: Plan, loop: SimulatedLoop, log: Log) -> None:
-        random = Random(chosen.seed + 1)
+        random = Random(f"world/{chosen.seed}")
         self.loop = loop
         self.log = log
         self.steps = 0
@@ -98,9 +98,12 @@ class World:
     def _step_until(self, steps: int) -> bool:
         """Step; False as soon as something is wrong."""
         step, problems = self.loop.step, self._watch.problems
-        while self.steps < steps and not problems:
-            step()
-            self.steps += 1
+        try:
+            while self.steps < steps and not problems:
+                step()
+                self.steps += 1
+        except Restless as error:
+            problems.append(str(error))
         return not problems
 
     def _come_to_rest(self) -> bool:

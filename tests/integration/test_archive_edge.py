@@ -114,7 +114,7 @@ async def test_what_is_no_event_is_kept_as_it_came_and_the_rest_arrives(nc: Clie
         await until(lambda: edge.state is HostState.LIVE)
         await say(nc, before)
         for payload, headers in ((b"{", {"Hmm-Type": "Quote.v1"}), (b"\x00\xff", {"Odd": "x"}), (b"", None)):
-            await nc.jetstream().publish("md.quote.binance.BTCUSDT", payload, headers=headers)
+            await nc.jetstream(timeout=30).publish("md.quote.binance.BTCUSDT", payload, headers=headers)
         await say(nc, after)
         await until(lambda: edge.position == 204)
     assert kept(store) == expected([*before, *after])

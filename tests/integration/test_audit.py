@@ -315,7 +315,7 @@ async def recorded_tape(url: str) -> AsyncIterator[Client]:
             else:
                 subject, payload = _subject(message), encode(message.event)
                 headers = write_headers(message.event, message.msg_id, message.cause, 1, new_trace(1, 1))
-            ack = await nc.jetstream().publish(subject, payload, headers=headers)
+            ack = await nc.jetstream(timeout=30).publish(subject, payload, headers=headers)
             assert ack.seq == message.position
         yield nc
 
@@ -359,7 +359,7 @@ async def test_what_was_recorded_is_heard_again_and_does_not_get_onto_the_tape(
         said = await asyncio.to_thread(audit, "replay", *arguments)
         assert f"replayed up to position {END:,}: {END - 2:,} messages in " in said
         await until(lambda: len(ear.heard) == END - 2)
-        assert (await nc.jetstream().stream_info("TAPE")).state.last_seq == END
+        assert (await nc.jetstream(timeout=30).stream_info("TAPE")).state.last_seq == END
     assert ear.positions() == list(range(3, END + 1))
     for message, original in zip(ear.heard, TAPE[2:], strict=True):
         headers = message.headers or {}
@@ -424,7 +424,7 @@ REFUSED = {
 async def test_no_stream_can_be_reached(fresh_nats_url: str, audit: Shell) -> None:
     audit.environment["HMM_NATS_URL"] = fresh_nats_url
     async with tape(fresh_nats_url) as nc:
-        await nc.jetstream().add_stream(name="MINE", subjects=["mine.*.md.quote.>"])
+        await nc.jetstream(timeout=30).add_stream(name="MINE", subjects=["mine.*.md.quote.>"])
         for prefix, complaint in REFUSED.items():
             said = await asyncio.to_thread(refusal, audit, "replay", "--to-subject-prefix", prefix)
             assert complaint in said

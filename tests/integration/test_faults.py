@@ -94,7 +94,7 @@ async def test_a_stalled_broker_is_waited_for_and_then_all_goes_on_in_order() ->
     positions: list[int] = []
     with scratch_directory() as run, Broker(run) as broker:
         async with tape(broker.url) as nc, client(broker.url) as other, publishing(other) as publisher:
-            await nc.jetstream().add_consumer("TAPE", consumer_config("trend", [">"]))
+            await nc.jetstream(timeout=30).add_consumer("TAPE", consumer_config("trend", [">"]))
             reader = Reader(Wire(nc), "trend", 1, lambda received, _trace: positions.append(received.position), _ours)
             await reader.start()
             saying = asyncio.create_task(_say_all(publisher, 20_000))
@@ -186,9 +186,9 @@ async def test_an_archive_that_falls_behind_alerts_then_halts_trading_until_it_h
     migrate(fresh_database_url)
     settings = ArchiveSettings(alert_when_used=2 / 3600, halt_when_used=4 / 3600)
     async with tape(fresh_nats_url) as nc:
-        config = (await nc.jetstream().stream_info("TAPE")).config
+        config = (await nc.jetstream(timeout=30).stream_info("TAPE")).config
         config.max_age = 3600
-        await nc.jetstream().update_stream(config)
+        await nc.jetstream(timeout=30).update_stream(config)
         await provision_consumers(nc)
         async with archiving(nc, fresh_database_url, settings) as edge, publishing(nc) as publisher:
             await _quotes(publisher, 1, 10)

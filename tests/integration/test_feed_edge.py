@@ -114,7 +114,7 @@ async def test_a_feed_that_is_killed_goes_on_behind_its_last_event(
 
 
 async def has_more(nc: Client, count: int) -> bool:
-    return (await nc.jetstream().stream_info("TAPE")).state.messages > count
+    return (await nc.jetstream(timeout=30).stream_info("TAPE")).state.messages > count
 
 
 def start(nats_url: str, settings: dict[str, str]) -> subprocess.Popen[str]:
@@ -196,9 +196,9 @@ async def test_at_full_speed_it_waits_for_the_slowest_reader(nc: Client, tmp_pat
         max_ack_pending=-1,
         ack_wait=60,
     )
-    await nc.jetstream().add_consumer("TAPE", slow)
-    reading = await nc.jetstream().pull_subscribe_bind("trend", "TAPE")
-    await nc.jetstream().publish("clock.1s", b"")
+    await nc.jetstream(timeout=30).add_consumer("TAPE", slow)
+    reading = await nc.jetstream(timeout=30).pull_subscribe_bind("trend", "TAPE")
+    await nc.jetstream(timeout=30).publish("clock.1s", b"")
     (first,) = await reading.fetch(1, timeout=5)  # who has not begun is not waited for
     await first.ack()
     taken = 0

@@ -148,7 +148,7 @@ async def test_what_came_without_a_trace_begins_one(nc: Client) -> None:
         await put(nc, wished, "trend/1/0")
         headers = {TYPE: "OrderIntent.v1", "Hmm-Ts": "1"}
         stripped = (await messages(nc, "intent.>"))[0]
-        await nc.jetstream().publish(stripped.subject, stripped.payload, headers=headers)
+        await nc.jetstream(timeout=30).publish(stripped.subject, stripped.payload, headers=headers)
         await until(lambda: has_said(nc, 2 * OUTPUTS))
     assert all(origin_ns(message.headers[TRACE]) for message in await messages(nc, "risk.>"))
 
@@ -286,7 +286,7 @@ async def test_what_cannot_be_read_becomes_a_dead_letter_and_it_goes_on(
     nc: Client, payload: bytes, headers: dict[str, str], reason: str
 ) -> None:
     async with hosted(nc, JUDGE):
-        ack = await nc.jetstream().publish("md.quote.sim.BTCUSDT", payload, headers=headers)
+        ack = await nc.jetstream(timeout=30).publish("md.quote.sim.BTCUSDT", payload, headers=headers)
         await wish(nc, 1)
         await until(lambda: has_said(nc, OUTPUTS))
     letter = await dead_letter(nc)
@@ -400,7 +400,7 @@ def heard(host: Host) -> list[str]:
 
 
 async def test_a_command_waits_until_the_ledger_holds_it(nc: Client) -> None:
-    await nc.jetstream().delete_consumer("TAPE", "LEDGER")  # it follows TAPE no more
+    await nc.jetstream(timeout=30).delete_consumer("TAPE", "LEDGER")  # it follows TAPE no more
     async with hosted(nc, DEALER) as host:
         await put(nc, quote(bid=1.0), "feed/1")
         await put(nc, submit(terms(Side.BUY, order_id="first")), "router/1/0")

@@ -146,7 +146,7 @@ def small(subjects: Iterable[str]) -> set[str]:
 
 
 async def state_of_tape(operator: Client) -> StreamState:
-    return (await operator.jetstream().stream_info(TAPE)).state
+    return (await operator.jetstream(timeout=30).stream_info(TAPE)).state
 
 
 # -- what is said -----------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ async def test_leases_and_snapshots_of_others_are_out_of_reach(users: dict[str, 
         theirs = [subject for other in ROLES if other != name for subject in of_one(other)]
         assert await user.try_to_publish(theirs) == small(theirs), name
         assert await user.try_to_publish(of_one(name)) == set(), name
-    js = operator.jetstream()
+    js = operator.jetstream(timeout=30)
     assert (await js.stream_info("KV_leases")).state.messages == 2 * len(ROLES)
     assert (await js.stream_info("KV_snapshots")).state.messages == 2 * len(ROLES)
 
@@ -196,11 +196,11 @@ def of_one(name: str) -> list[str]:
 
 async def test_nobody_can_wipe_a_bucket_through_its_own_key(users: dict[str, User], operator: Client) -> None:
     for bucket in ("leases", "snapshots"):
-        await operator.jetstream().publish(f"$KV.{bucket}.risk", b"x")
-        before = (await operator.jetstream().stream_info(f"KV_{bucket}")).state.messages
+        await operator.jetstream(timeout=30).publish(f"$KV.{bucket}.risk", b"x")
+        before = (await operator.jetstream(timeout=30).stream_info(f"KV_{bucket}")).state.messages
         await users["feed"].nc.publish(f"$KV.{bucket}.feed", b"x", headers={"Nats-Rollup": "all"})
         await users["feed"].try_to_publish([])
-        assert (await operator.jetstream().stream_info(f"KV_{bucket}")).state.messages >= before
+        assert (await operator.jetstream(timeout=30).stream_info(f"KV_{bucket}")).state.messages >= before
 
 
 # -- what is heard ----------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ async def test_the_last_message_of_a_subject_is_given_to_its_writer_alone(users:
 @pytest.mark.parametrize("name", READERS)
 async def test_a_reader_hears_its_role_and_no_more(name: str, users: dict[str, User], operator: Client) -> None:
     for event_type, subject in SUBJECTS.items():
-        await operator.jetstream().publish(subject, b"", headers={MSG_ID: f"{name} hears {event_type.__name__}"})
+        await operator.jetstream(timeout=30).publish(subject, b"", headers={MSG_ID: f"{name} hears {event_type.__name__}"})
     end = (await state_of_tape(operator)).last_seq
     reader = users[name].nc
     arriving = await reader.subscribe(f"deliver.{name}")
@@ -305,7 +305,7 @@ async def test_what_a_role_asks_of_the_server_is_answered(users: dict[str, User]
     command = example(SubmitOrder)
     subject = SubmitOrder.subject_of(command)
     headers = write_headers(command, "router/7/0", 7, 1, "00-0-0-01")
-    position = (await users["router"].nc.jetstream().publish(subject, encode(command), headers=headers)).seq
+    position = (await users["router"].nc.jetstream(timeout=30).publish(subject, encode(command), headers=headers)).seq
     await asyncio.wait_for(LedgerWatch(users["gateway"].nc).reached(subject, position), timeout=5)
     assert await request(users["feed"].nc, f"$JS.API.CONSUMER.LIST.{TAPE}")
     for name in ROLES:
@@ -313,12 +313,12 @@ async def test_what_a_role_asks_of_the_server_is_answered(users: dict[str, User]
         if name in READERS:
             assert (await request(users[name].nc, f"$JS.API.CONSUMER.INFO.{TAPE}.{name}"))["name"] == name
     last = (
-        await users["router"].nc.jetstream().get_last_msg(TAPE, subject.replace("binance.BTCUSDT", "*.*"), direct=True)
+        await users["router"].nc.jetstream(timeout=30).get_last_msg(TAPE, subject.replace("binance.BTCUSDT", "*.*"), direct=True)
     )
     assert last.seq == position
     assert headers.items() <= (last.headers or {}).items()
     assert "Nats-Request-Info" not in (last.headers or {}), "who said it is in the message id; the server adds nothing"
-    kv = users["risk"].nc.jetstream()
+    kv = users["risk"].nc.jetstream(timeout=30)
     revision = (await kv.publish("$KV.leases.risk", b"me")).seq
     found = await kv.get_msg("KV_leases", subject="$KV.leases.risk", direct=True)
     assert (found.seq, found.data) == (revision, b"me")
@@ -343,13 +343,13 @@ async def test_the_server_is_no_messenger_for_those_who_may_not(
     """Name a foreign subject for the reply: the answer, even a message of one's own making, must not get there."""
     config = {"name": "mine", "durable_name": "mine", "deliver_subject": "deliver.feed", "ack_policy": "none"}
     stored = json.dumps({"stream_name": TAPE, "config": config}).encode() if "CREATE" in target else b""
-    before, leases = await state_of_tape(operator), await operator.jetstream().stream_info("KV_leases")
+    before, leases = await state_of_tape(operator), await operator.jetstream(timeout=30).stream_info("KV_leases")
     feed, told = (
         users["feed"].nc,
         [await users[name].nc.subscribe(f"_INBOX.{name}.secret") for name in ("risk", OPERATOR)],
     )
     forged = {"Hmm-Type": "OrderFilled.v1", MSG_ID: f"router/1/0 {target}"}
-    await feed.jetstream().publish("$KV.snapshots.feed", stored, headers=forged)
+    await feed.jetstream(timeout=30).publish("$KV.snapshots.feed", stored, headers=forged)
     await feed.publish("$JS.API.DIRECT.GET.KV_snapshots.$KV.snapshots.feed", b"", reply=target)
     await feed.publish(f"$JS.API.STREAM.INFO.{TAPE}", b"", reply=target)
     await feed.publish("md.quote.binance.BTCUSDT", b"x", reply=target, headers={MSG_ID: f"asks for {target}"})
@@ -357,7 +357,7 @@ async def test_the_server_is_no_messenger_for_those_who_may_not(
     await asyncio.sleep(0.2)
     after = await state_of_tape(operator)
     assert (after.last_seq, after.consumer_count) == (before.last_seq + 1, before.consumer_count)
-    assert (await operator.jetstream().stream_info("KV_leases")).state.last_seq == leases.state.last_seq
+    assert (await operator.jetstream(timeout=30).stream_info("KV_leases")).state.last_seq == leases.state.last_seq
     assert [heard.pending_msgs for heard in told] == [0, 0]
 
 

@@ -107,7 +107,7 @@ async def tell(nc: Client, told: Sequence[Recorded]) -> None:
 
 
 async def reached(nc: Client, position: int) -> bool:
-    return (await nc.jetstream().stream_info(TAPE)).state.last_seq >= position
+    return (await nc.jetstream(timeout=30).stream_info(TAPE)).state.last_seq >= position
 
 
 def copy(directory: Path) -> Disks:
@@ -182,7 +182,7 @@ async def test_a_tape_that_lost_its_end_goes_on_behind_everything_that_was_seen(
         await provisioned(url, store, kills=kills)
         kept = archived(store)
         assert set(kept) == {*range(1, max(before, len(tape)) + 1), *ledger}
-        assert (await nc.jetstream().stream_info(TAPE)).state.first_seq == last + 1
+        assert (await nc.jetstream(timeout=30).stream_info(TAPE)).state.first_seq == last + 1
 
         await goes_on(nc, last)
         assert await in_ledger(nc) == {**ledger, last + 2: "order.submitted.binance.BTCUSDT"}
@@ -203,11 +203,11 @@ async def goes_on(nc: Client, last: int) -> None:
 
 
 async def provisioned_again_changes_nothing(url: str, nc: Client, store: str) -> None:
-    before = (await nc.jetstream().stream_info(TAPE)).state, archived(store)
+    before = (await nc.jetstream(timeout=30).stream_info(TAPE)).state, archived(store)
     said = await provisioned(url, store)
     assert "TAPE: unchanged, 2 messages" in said
     assert "continues" not in said
-    assert ((await nc.jetstream().stream_info(TAPE)).state, archived(store)) == before
+    assert ((await nc.jetstream(timeout=30).stream_info(TAPE)).state, archived(store)) == before
 
 
 async def test_a_lost_disk_of_the_tape_is_made_up_for_by_the_ledger(directory: Path, store: str) -> None:
@@ -265,9 +265,9 @@ async def test_the_loss_is_noted_where_nothing_is_left(directory: Path, store: s
     """A component's snapshot has seen more than anybody kept: the archive says so, so that nobody waits for it."""
     disks = await power_cut(directory, store, seed=17)
     async with started(disks) as (url, nc):
-        tape = (await nc.jetstream().stream_info(TAPE)).state.last_seq
+        tape = (await nc.jetstream(timeout=30).stream_info(TAPE)).state.last_seq
         seen = max(tape, *await in_ledger(nc)) + 20
-        await nc.jetstream().publish("$KV.snapshots.risk", b'{"position": %d}' % seen)
+        await nc.jetstream(timeout=30).publish("$KV.snapshots.risk", b'{"position": %d}' % seen)
         said = await provisioned(url, store)
         assert f"TAPE ended at {tape:,} but the snapshot of risk holds {seen:,}" in said
         with psycopg.connect(store) as connection:

@@ -83,7 +83,7 @@ async def test_once_more_changes_nothing(nc: Client) -> None:
 
 
 async def test_the_buckets_are_usable_as_such(nc: Client) -> None:
-    js = nc.jetstream()
+    js = nc.jetstream(timeout=30)
     for bucket in ("snapshots", "leases", "settings"):
         kv = await js.key_value(bucket)
         assert await kv.put("a", b"1") == 1
@@ -176,24 +176,24 @@ async def test_a_new_tape_goes_on_behind_what_only_the_ledger_holds(nc: Client) 
     await put(nc, example(ClockTick), "clock/1")
     position = await put(nc, example(OrderSubmitted), "router/1/0")
     await until(lambda: holds(nc, 1))
-    await nc.jetstream().delete_stream(TAPE)
+    await nc.jetstream(timeout=30).delete_stream(TAPE)
     await provision(nc, lambda: position - 1)
     assert await put(nc, example(ClockTick), "clock/2") == position + 1
 
 
 async def test_a_new_tape_goes_on_behind_what_a_snapshot_has_seen(server: Client) -> None:
     await provision(server, lambda: 0)
-    await server.jetstream().publish("$KV.snapshots.risk", b'{"component": "risk", "position": 70}')
-    await server.jetstream().publish("$KV.snapshots.risk.0-0", b"\x00 no JSON")
-    await server.jetstream().publish("$KV.snapshots.trend", b"")
-    await server.jetstream().delete_stream(TAPE)
+    await server.jetstream(timeout=30).publish("$KV.snapshots.risk", b'{"component": "risk", "position": 70}')
+    await server.jetstream(timeout=30).publish("$KV.snapshots.risk.0-0", b"\x00 no JSON")
+    await server.jetstream(timeout=30).publish("$KV.snapshots.trend", b"")
+    await server.jetstream(timeout=30).delete_stream(TAPE)
     assert (await provision(server, lambda: 41))[0].detail == "begins at position 71"
 
 
 async def test_the_ledger_follows_a_tape_that_was_made_anew_at_once(nc: Client) -> None:
     await put(nc, example(OrderSubmitted), "router/1/0")
     await until(lambda: holds(nc, 1))
-    await nc.jetstream().delete_stream(TAPE)
+    await nc.jetstream(timeout=30).delete_stream(TAPE)
     await provision(nc, lambda: 100)
     position = await put(nc, example(OrderSubmitted), "router/100/0")
     await until(lambda: holds(nc, 2), within_s=5)
@@ -203,7 +203,7 @@ async def test_the_ledger_follows_a_tape_that_was_made_anew_at_once(nc: Client) 
 async def test_it_follows_also_when_provisioning_was_killed_as_soon_as_the_tape_was_made(nc: Client) -> None:
     await put(nc, example(OrderSubmitted), "router/1/0")
     await until(lambda: holds(nc, 1))
-    await nc.jetstream().delete_stream(TAPE)
+    await nc.jetstream(timeout=30).delete_stream(TAPE)
     await api(nc, f"STREAM.CREATE.{TAPE}", {**DECLARED[TAPE], "first_seq": 101})
     assert (await provision(nc, lambda: 100))[0].outcome is Outcome.UNCHANGED
     position = await put(nc, example(OrderSubmitted), "router/100/0")
@@ -228,7 +228,7 @@ async def test_a_tape_that_ends_before_those_who_follow_it_is_refused(nc: Client
 
 async def as_if_cut_off(nc: Client) -> None:
     """Leave a TAPE that has forgotten everything."""
-    await nc.jetstream().delete_stream(TAPE)
+    await nc.jetstream(timeout=30).delete_stream(TAPE)
     await api(nc, f"STREAM.CREATE.{TAPE}", DECLARED[TAPE])
 
 
@@ -291,20 +291,20 @@ async def test_what_the_tape_still_holds_is_archived_too_and_nothing_twice(nc: C
         await put(nc, example(OrderSubmitted if number % 2 else ClockTick), f"x/{number}/0")
     await until(lambda: holds(nc, 3))
     shelf = Shelf(position=1)
-    await nc.jetstream().publish("$KV.snapshots.risk", b'{"position": 9}')
+    await nc.jetstream(timeout=30).publish("$KV.snapshots.risk", b'{"position": 9}')
     said = await rescue(nc, shelf)
     assert [one.position for one in shelf.kept] == [2, 3, 4, 5, 6]
     assert [position for position, _ in shelf.lost] == [9]
     assert "TAPE ended at 6 but the snapshot of risk holds 9: positions 7 to 9 are lost" in said[0]
-    gone = await nc.jetstream().get_last_msg("KV_snapshots", "$KV.snapshots.risk", direct=True)
+    gone = await nc.jetstream(timeout=30).get_last_msg("KV_snapshots", "$KV.snapshots.risk", direct=True)
     assert not gone.data, "it knows what nobody has kept"
     assert (await provision(nc, shelf.position))[0].detail == "begins at position 10"
 
 
 async def test_killed_at_any_point_and_run_again_it_comes_to_the_same(nc: Client) -> None:
     for number in range(2_500):
-        await nc.jetstream().publish_async("order.submitted.binance.BTCUSDT", b"x", headers={MSG_ID: f"x/{number}/0"})
-    await nc.jetstream().publish_async_completed()
+        await nc.jetstream(timeout=30).publish_async("order.submitted.binance.BTCUSDT", b"x", headers={MSG_ID: f"x/{number}/0"})
+    await nc.jetstream(timeout=30).publish_async_completed()
     await until(lambda: holds(nc, 2_500), within_s=60)
     await as_if_cut_off(nc)
     shelf = Shelf(position=10)
@@ -312,7 +312,7 @@ async def test_killed_at_any_point_and_run_again_it_comes_to_the_same(nc: Client
     with pytest.raises(ConnectionAbortedError):
         await rescue(nc, shelf)
     assert shelf.position() == 1_010
-    assert (await nc.jetstream().stream_info(TAPE)).state.last_seq == 0, "nothing is taken away before it is archived"
+    assert (await nc.jetstream(timeout=30).stream_info(TAPE)).state.last_seq == 0, "nothing is taken away before it is archived"
     shelf.fails_after = None
     await rescue(nc, shelf)
     assert [one.position for one in shelf.kept] == list(range(11, 2_501))
@@ -331,7 +331,7 @@ async def test_two_tapes_are_never_mixed(nc: Client) -> None:
     with pytest.raises(ProvisionRefused, match=r"position 1 is clock\.1s on TAPE and order\.submitted\..* in LEDGER"):
         await rescue(nc, shelf := Shelf())
     assert shelf.kept == []
-    assert (await nc.jetstream().stream_info(TAPE)).state.messages == 1
+    assert (await nc.jetstream(timeout=30).stream_info(TAPE)).state.messages == 1
 
 
 # -- the ledger -------------------------------------------------------------------------------------------------------

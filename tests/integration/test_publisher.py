@@ -64,7 +64,7 @@ async def test_no_more_than_the_window_is_on_its_way(nc: Client) -> None:
 
 
 async def has(nc: Client, count: int) -> bool:
-    return (await nc.jetstream().stream_info("TAPE")).state.messages == count
+    return (await nc.jetstream(timeout=30).stream_info("TAPE")).state.messages == count
 
 
 async def test_a_subject_that_no_stream_takes_fails_loudly_and_for_good(publisher: Publisher) -> None:
@@ -99,7 +99,7 @@ async def test_a_closed_connection_fails_loudly(fresh_nats_url: str) -> None:
 
 
 async def lease(nc: Client, number: int) -> Fence:
-    ack = await nc.jetstream().publish("lease.taken.test", b"{}", headers={MSG_ID: f"test/lease/{number}"})
+    ack = await nc.jetstream(timeout=30).publish("lease.taken.test", b"{}", headers={MSG_ID: f"test/lease/{number}"})
     return Fence("lease.taken.test", ack.seq)
 
 

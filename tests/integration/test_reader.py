@@ -71,7 +71,7 @@ async def nothing_to_ask() -> None:
 
 async def provision(nc: Client, *subjects: str) -> None:
     """Make the consumer anew, as the provisioner does."""
-    js = nc.jetstream()
+    js = nc.jetstream(timeout=30)
     with suppress(NotFoundError):
         await js.delete_consumer("TAPE", NAME)
     await js.add_consumer("TAPE", consumer_config(NAME, list(subjects)))
@@ -123,7 +123,7 @@ async def test_reads_what_it_asked_for_and_what_comes_later(nc: Client) -> None:
 async def test_what_is_no_event_is_handed_over_as_such(nc: Client) -> None:
     log = Log()
     async with reading(nc, log):
-        js = nc.jetstream()
+        js = nc.jetstream(timeout=30)
         await js.publish("md.quote.x.Y", b"{", headers={"Hmm-Type": "Quote.v1", "Hmm-Ts": "1"})
         await js.publish(SUBJECT, PAYLOAD, headers={"Hmm-Type": "Quote.v1"})
         await js.publish(SUBJECT, PAYLOAD)
@@ -158,7 +158,7 @@ async def test_anybody_can_see_position_and_lag(nc: Client, fresh_nats_url: str)
     async with client(fresh_nats_url) as other, publishing(nc) as publisher:
 
         async def seen() -> tuple[int, int]:
-            info = await other.jetstream().consumer_info("TAPE", NAME)
+            info = await other.jetstream(timeout=30).consumer_info("TAPE", NAME)
             assert info.ack_floor is not None
             return info.ack_floor.stream_seq, (info.num_pending or 0) + (info.num_ack_pending or 0)
 
@@ -228,7 +228,7 @@ async def test_a_consumer_that_an_operator_deleted_is_read_on_as_soon_as_it_is_t
         await fill(publisher, 1, 100)
         await until(lambda: reader.position == 100)
         async with client(fresh_nats_url) as operator:
-            await operator.jetstream().delete_consumer("TAPE", NAME)
+            await operator.jetstream(timeout=30).delete_consumer("TAPE", NAME)
             await fill(publisher, 101, 150)
             await until(lambda: reader.restarts > 0)
             await provision(operator, ">")
@@ -310,7 +310,7 @@ async def test_a_tape_that_was_made_anew_while_it_was_read_is_not_read_on(nc: Cl
     async with publishing(nc) as publisher, reading(nc, log) as reader:
         await fill(publisher, 1, 5)
         await until(lambda: reader.position == 5)
-        await nc.jetstream().delete_stream("TAPE")
+        await nc.jetstream(timeout=30).delete_stream("TAPE")
         async with tape(nc.connected_url.geturl() if nc.connected_url else "") as other:
             await provision(other, ">")
             await fill(publisher, 101, 100 + again)
@@ -356,7 +356,7 @@ async def test_a_stopped_reader_leaves_its_consumer_to_be_seen_and_goes_on_where
         async with reading(nc, first):
             await fill(publisher, 1, 10)
             await until(lambda: len(first.positions) == 10)
-        assert (await nc.jetstream().consumer_info("TAPE", NAME)).name == NAME
+        assert (await nc.jetstream(timeout=30).consumer_info("TAPE", NAME)).name == NAME
         await fill(publisher, 11, 20)
         async with reading(nc, second, start=8):
             await until(lambda: second.positions == list(range(8, 21)))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 async def test_the_broker_has_jetstream(fresh_nats_url: str) -> None:
     client = await nats.connect(fresh_nats_url)
     try:
-        jetstream = client.jetstream()
+        jetstream = client.jetstream(timeout=30)
         await jetstream.add_stream(name="S", subjects=["s.>"])
         assert (await jetstream.publish("s.a", b"x")).seq == 1
     finally:
@@ -29,7 +29,7 @@ async def test_a_restarted_broker_still_has_its_streams() -> None:
         for expected in (1, 2):
             with nats_server(run) as url:
                 client = await nats.connect(url)
-                jetstream = client.jetstream()
+                jetstream = client.jetstream(timeout=30)
                 if expected == 1:
                     await jetstream.add_stream(name="S", subjects=["s.>"])
                 assert (await jetstream.publish("s.a", b"x")).seq == expected

@@ -91,7 +91,7 @@ class System:
 
     async def position(self) -> int:
         async with client(self.nats_url, self.operator_key) as nc:
-            return (await nc.jetstream().stream_info("TAPE")).state.last_seq
+            return (await nc.jetstream(timeout=30).stream_info("TAPE")).state.last_seq
 
 
 def free_ports(count: int) -> int:
@@ -244,7 +244,7 @@ def status_says_it_all(system: System, restarted: tuple[str, ...]) -> None:
 async def everybody_has_read_everything(system: System) -> None:
     """As any NATS client sees it."""
     async with client(system.nats_url, system.operator_key) as nc:
-        consumers = await nc.jetstream().consumers_info("TAPE")
+        consumers = await nc.jetstream(timeout=30).consumers_info("TAPE")
     lags = {
         info.name: (info.num_pending or 0) + (info.num_ack_pending or 0) for info in consumers if info.name in ROLES
     }

@@ -224,7 +224,7 @@ async def test_the_tape_tells_who_wrote_from_where_on_and_by_which_settings(nc: 
 
 
 async def snapshots(nc: Client) -> int:
-    return (await nc.jetstream().stream_info("KV_snapshots")).state.messages
+    return (await nc.jetstream(timeout=30).stream_info("KV_snapshots")).state.messages
 
 
 async def test_a_clean_stop_keeps_a_snapshot_and_the_next_start_reads_nothing_before_it(
@@ -274,7 +274,7 @@ async def test_without_a_usable_snapshot_all_is_the_same_but_the_time_to_start(
         await wish(nc, number)
     await until(lambda: has_said(nc, 6))
     await first.stop()
-    js = nc.jetstream()
+    js = nc.jetstream(timeout=30)
     head = await js.get_last_msg("KV_snapshots", "$KV.snapshots.risk", direct=True)
     document = json.loads(head.data or b"")
     changed = {
@@ -341,7 +341,7 @@ async def tape_made_anew(nc: Client, url: str) -> AsyncIterator[Copied]:
     """Delete the streams with everything on them, and let the tape go on behind its last position."""
     held = await messages(nc)
     for stream in ("TAPE", "KV_snapshots", "KV_leases"):
-        await nc.jetstream().delete_stream(stream)
+        await nc.jetstream(timeout=30).delete_stream(stream)
     async with tape(url, last_known=held[-1].position) as again:
         await provision_consumers(again)
         yield Copied(held)
@@ -381,7 +381,7 @@ async def test_a_tape_that_no_longer_reaches_back_is_an_error_without_an_event_s
 
 async def test_nobody_may_write_who_has_not_taken_the_lease(nc: Client) -> None:
     with pytest.raises(NotFoundError):
-        await nc.jetstream().get_last_msg("TAPE", "lease.taken.risk", direct=True)
+        await nc.jetstream(timeout=30).get_last_msg("TAPE", "lease.taken.risk", direct=True)
 
 
 # -- as processes -----------------------------------------------------------------------------------------------------
