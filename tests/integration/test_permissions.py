@@ -271,7 +271,9 @@ async def test_the_last_message_of_a_subject_is_given_to_its_writer_alone(users:
 @pytest.mark.parametrize("name", READERS)
 async def test_a_reader_hears_its_role_and_no_more(name: str, users: dict[str, User], operator: Client) -> None:
     for event_type, subject in SUBJECTS.items():
-        await operator.jetstream(timeout=30).publish(subject, b"", headers={MSG_ID: f"{name} hears {event_type.__name__}"})
+        await operator.jetstream(timeout=30).publish(
+            subject, b"", headers={MSG_ID: f"{name} hears {event_type.__name__}"}
+        )
     end = (await state_of_tape(operator)).last_seq
     reader = users[name].nc
     arriving = await reader.subscribe(f"deliver.{name}")
@@ -313,7 +315,9 @@ async def test_what_a_role_asks_of_the_server_is_answered(users: dict[str, User]
         if name in READERS:
             assert (await request(users[name].nc, f"$JS.API.CONSUMER.INFO.{TAPE}.{name}"))["name"] == name
     last = (
-        await users["router"].nc.jetstream(timeout=30).get_last_msg(TAPE, subject.replace("binance.BTCUSDT", "*.*"), direct=True)
+        await users["router"]
+        .nc.jetstream(timeout=30)
+        .get_last_msg(TAPE, subject.replace("binance.BTCUSDT", "*.*"), direct=True)
     )
     assert last.seq == position
     assert headers.items() <= (last.headers or {}).items()

@@ -303,7 +303,9 @@ async def test_what_the_tape_still_holds_is_archived_too_and_nothing_twice(nc: C
 
 async def test_killed_at_any_point_and_run_again_it_comes_to_the_same(nc: Client) -> None:
     for number in range(2_500):
-        await nc.jetstream(timeout=30).publish_async("order.submitted.binance.BTCUSDT", b"x", headers={MSG_ID: f"x/{number}/0"})
+        await nc.jetstream(timeout=30).publish_async(
+            "order.submitted.binance.BTCUSDT", b"x", headers={MSG_ID: f"x/{number}/0"}
+        )
     await nc.jetstream(timeout=30).publish_async_completed()
     await until(lambda: holds(nc, 2_500), within_s=60)
     await as_if_cut_off(nc)
@@ -312,7 +314,9 @@ async def test_killed_at_any_point_and_run_again_it_comes_to_the_same(nc: Client
     with pytest.raises(ConnectionAbortedError):
         await rescue(nc, shelf)
     assert shelf.position() == 1_010
-    assert (await nc.jetstream(timeout=30).stream_info(TAPE)).state.last_seq == 0, "nothing is taken away before it is archived"
+    assert (await nc.jetstream(timeout=30).stream_info(TAPE)).state.last_seq == 0, (
+        "nothing is taken away before it is archived"
+    )
     shelf.fails_after = None
     await rescue(nc, shelf)
     assert [one.position for one in shelf.kept] == list(range(11, 2_501))
