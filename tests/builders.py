@@ -1,6 +1,7 @@
 """Small makers of events: each names what a test is about and leaves the rest at a plain default."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from contracts.clock import ClockTick
@@ -8,14 +9,20 @@ from contracts.control import TradingStateSet
 from contracts.event import Event
 from contracts.market import Bar, Quote, Trade
 from contracts.orders import (
+    AmendApproved,
+    Amendment,
+    CancelIntent,
     OrderAccepted,
     OrderCanceled,
     OrderFilled,
     OrderIntent,
+    OrderLink,
     OrderTerms,
     RiskApproved,
+    Trail,
 )
 from contracts.types import (
+    Contingency,
     InstrumentId,
     Interval,
     Liquidity,
@@ -23,16 +30,20 @@ from contracts.types import (
     Side,
     TimeInForce,
     TradingState,
+    TriggerBy,
     instrument_id,
 )
 from contracts.venue import (
     CancelOrder,
     SubmitOrder,
     VenueAccepted,
+    VenueAmended,
+    VenueAmendRejected,
     VenueCanceled,
     VenueCancelRejected,
     VenueExpired,
     VenueFilled,
+    VenueForeignOrder,
     VenueRejected,
 )
 from venues.instruments import Instrument, listing
@@ -161,14 +172,82 @@ def terms(
     )
 
 
+def conditional(
+    order_type: OrderType,
+    side: Side = Side.SELL,
+    quantity: str = "1",
+    *,
+    trigger: str | None = None,
+    limit: str | None = None,
+    trail: Trail | None = None,
+    trigger_by: TriggerBy = TriggerBy.BID_ASK,
+    reduce_only: bool = False,
+    order_id: str = "trend-1-0",
+    instrument: InstrumentId = BTC,
+) -> OrderTerms:
+    """Make an order that waits for a price."""
+    return replace(
+        terms(side, quantity, reduce_only=reduce_only, order_id=order_id, instrument=instrument),
+        order_type=order_type,
+        trigger_price=None if trigger is None else Decimal(trigger),
+        limit_price=None if limit is None else Decimal(limit),
+        trail=trail,
+        trigger_by=trigger_by,
+    )
+
+
+def linked(
+    order: OrderTerms,
+    *,
+    parent: OrderTerms | None = None,
+    siblings: Iterable[OrderTerms] = (),
+    contingency: Contingency | None = None,
+) -> OrderTerms:
+    """Give an order its place in a list."""
+    link = OrderLink(
+        list_id="list",
+        parent=None if parent is None else parent.client_order_id,
+        siblings=tuple(sibling.client_order_id for sibling in siblings),
+        contingency=contingency,
+    )
+    return replace(order, link=link)
+
+
 def intent(order: OrderTerms, *, reference_price: float = 100.0, at: float = 0.0) -> OrderIntent:
     return OrderIntent(
         ts_event=ns(at), ts_init=ns(at), order=order, reference_price=reference_price, exit=None, reason="test"
     )
 
 
-def approval(order: OrderTerms, *, mark: float = 100.0, at: float = 0.0) -> RiskApproved:
-    return RiskApproved(ts_event=ns(at), ts_init=ns(at), order=order, mark=mark)
+def approval(order: OrderTerms, *attached: OrderTerms, mark: float = 100.0, at: float = 0.0) -> RiskApproved:
+    return RiskApproved(ts_event=ns(at), ts_init=ns(at), order=order, mark=mark, attached=attached)
+
+
+def cancel_intent(order: OrderTerms, by: str = "trend", *, at: float = 0.0) -> CancelIntent:
+    return CancelIntent(
+        ts_event=ns(at),
+        ts_init=ns(at),
+        by=by,
+        instrument=order.instrument,
+        client_order_id=order.client_order_id,
+        reason="test",
+    )
+
+
+def amendment(
+    order: OrderTerms, *, quantity: str | None = None, limit: str | None = None, trigger: str | None = None
+) -> Amendment:
+    return Amendment(
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        quantity=None if quantity is None else Decimal(quantity),
+        limit_price=None if limit is None else Decimal(limit),
+        trigger_price=None if trigger is None else Decimal(trigger),
+    )
+
+
+def amend_approved(wanted: Amendment, *, at: float = 0.0) -> AmendApproved:
+    return AmendApproved(ts_event=ns(at), ts_init=ns(at), amendment=wanted)
 
 
 def trading(state: TradingState, *, at: float = 0.0) -> TradingStateSet:
@@ -256,6 +335,47 @@ def venue_filled(
         fee=Decimal("0.1"),
         currency="USDT",
         liquidity=Liquidity.TAKER,
+    )
+
+
+def venue_amended(
+    order: OrderTerms, quantity: str, *, limit: str | None = None, trigger: str | None = None
+) -> VenueAmended:
+    return VenueAmended(
+        ts_event=START,
+        ts_init=START,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        quantity=Decimal(quantity),
+        limit_price=None if limit is None else Decimal(limit),
+        trigger_price=None if trigger is None else Decimal(trigger),
+    )
+
+
+def venue_amend_rejected(order: OrderTerms) -> VenueAmendRejected:
+    return VenueAmendRejected(
+        ts_event=START,
+        ts_init=START,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        reason="test",
+    )
+
+
+def foreign(order: OrderTerms, *, adopted: bool = True) -> VenueForeignOrder:
+    """Let a venue bring up an order that nobody here sent."""
+    return VenueForeignOrder(
+        ts_event=START,
+        ts_init=START,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        strategy=order.strategy,
+        side=order.side,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        venue_order_id="sim-1",
+        adopted=adopted,
+        reason="test",
     )
 
 

@@ -13,13 +13,19 @@ from contracts.event import Event
 from contracts.market import Quote, Trade
 from contracts.recorded import Recorded, Unreadable
 from contracts.types import Interval
+from services.allocator.settings import AllocatorSettings
 from services.bars.settings import BarsSettings
 from services.catalog import BLUEPRINTS
 from services.clock.settings import ClockSettings, ClockSource
+from services.depeg.settings import DepegSettings
 from services.feed.simulated import SimulatedMarket
+from services.funding.settings import FundingSettings
+from services.gateway.settings import GatewaySettings
 from services.portfolio.settings import PortfolioSettings
+from services.probe.settings import ProbeSettings
 from services.risk.settings import RiskSettings
 from services.router.settings import RouterSettings
+from services.stops.settings import StopsSettings
 from services.trend.settings import TrendSettings
 from tape.blueprint import Blueprint
 from tape.folding import sayable
@@ -28,7 +34,8 @@ from tape.reader import received
 from tape.replica import Answer, Replica
 from tests.builders import START
 from venues.instruments import BINANCE_SPOT
-from venues.simulated import SimulationSettings
+
+BTC = next(iter(BINANCE_SPOT))
 
 SETTINGS: Mapping[str, BaseModel] = {
     "clock": ClockSettings(source=ClockSource.MARKET),
@@ -38,8 +45,13 @@ SETTINGS: Mapping[str, BaseModel] = {
     ),
     "risk": RiskSettings(),
     "router": RouterSettings(),
-    "gateway": SimulationSettings(),
+    "gateway": GatewaySettings(),
     "portfolio": PortfolioSettings(capital=Decimal(50_000)),
+    "stops": StopsSettings(),
+    "allocator": AllocatorSettings(),
+    "depeg": DepegSettings(),
+    "funding": FundingSettings(),
+    "probe": ProbeSettings(instruments=(BTC,), bars=Interval.S1, interval_s=5),
 }
 """Of every component, such that it has much to say in a minute."""
 

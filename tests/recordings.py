@@ -67,7 +67,9 @@ def _order(client_order_id: str, instrument: InstrumentId, ts: int, held: Decima
     terms = replace(TERMS, client_order_id=client_order_id, instrument=instrument)
     at = {"ts_event": ts, "ts_init": ts}
     of = {**at, "client_order_id": client_order_id, "instrument": instrument}
-    for with_terms in (OrderIntent, RiskApproved, OrderInitialized, SubmitOrder):
+    for with_list in (OrderIntent, RiskApproved):
+        yield example(with_list, **at, order=terms, attached=()), 1
+    for with_terms in (OrderInitialized, SubmitOrder):
         yield example(with_terms, **at, order=terms), 1
     for with_id in (OrderSubmitted, VenueAccepted, OrderAccepted):
         yield example(with_id, **of), 1

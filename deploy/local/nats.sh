@@ -11,7 +11,10 @@ server=$root/.venv/bin/nats-server
 }
 
 run=$(realpath -m "${HMM_RUN_DIR:-$root/.run}")
-[ -s "$run/keys/public.env" ] || HMM_RUN_DIR=$run "$root/.venv/bin/hmm" keys >&2
+# A user that came with a newer version has no key yet.
+wanted=$(grep -o 'HMM_NKEY_[A-Z_]*' "$root/deploy/nats/permissions.conf" | sort -u)
+known=$(grep -so '^HMM_NKEY_[A-Z_]*' "$run/keys/public.env" | sort -u) || true
+[ -z "$(comm -23 <(echo "$wanted") <(echo "$known"))" ] || HMM_RUN_DIR=$run "$root/.venv/bin/hmm" keys >&2
 set -a # the public keys of all users
 # shellcheck source=/dev/null
 . "$run/keys/public.env"

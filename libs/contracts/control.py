@@ -1,14 +1,39 @@
 """What an operator tells the system, and what the system tells the operator."""
 
 from contracts.event import Event, event
-from contracts.types import Json, Name, Severity, Text, TradingState
+from contracts.types import Count, Instrument, Json, Name, Rail, Severity, Text, TradingState
 
 
 @event("control.trading")
 class TradingStateSet(Event):
-    """The operator lets the system trade, only reduce, or not trade at all (the kill switch)."""
+    """The operator lets the system trade, only reduce, or not trade at all (the kill switch).
+
+    `flatten` also leaves every position at once.
+    """
 
     state: TradingState
+    operator: Name
+    reason: Text
+    flatten: bool = False
+
+
+@event("control.lock")
+class LockLifted(Event):
+    """The operator lifts what a rail has locked: of one strategy or instrument, or (None) of all."""
+
+    rail: Rail
+    strategy: Name | None
+    instrument: Instrument | None
+    operator: Name
+    reason: Text
+
+
+@event("control.capital")
+class CapitalDecided(Event):
+    """The operator approves or refuses the proposal at the position `proposal`."""
+
+    proposal: Count
+    approved: bool
     operator: Name
     reason: Text
 

@@ -11,36 +11,95 @@ from contracts.orders import (
     OrderDenied,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderPendingCancel,
+    OrderPendingUpdate,
     OrderRejected,
     OrderSubmitted,
+    OrderTriggered,
+    OrderUpdated,
+    OrderUpdateRejected,
 )
 from contracts.types import OrderStatus
 
 S = OrderStatus
 
 _ENDS: Mapping[type[Event], OrderStatus] = {OrderCanceled: S.CANCELED, OrderExpired: S.EXPIRED}
+_REQUESTS: Mapping[type[Event], OrderStatus] = {
+    OrderPendingCancel: S.PENDING_CANCEL,
+    OrderPendingUpdate: S.PENDING_UPDATE,
+}
 
 TRANSITIONS: Mapping[OrderStatus, Mapping[type[Event], OrderStatus]] = {
-    S.INITIALIZED: {OrderDenied: S.DENIED, OrderSubmitted: S.SUBMITTED},
+    S.INITIALIZED: {
+        OrderDenied: S.DENIED,
+        OrderHeld: S.HELD,
+        OrderSubmitted: S.SUBMITTED,
+    },
+    S.HELD: {
+        OrderDenied: S.DENIED,
+        OrderSubmitted: S.SUBMITTED,
+        OrderTriggered: S.TRIGGERED,
+        OrderUpdated: S.HELD,
+        OrderUpdateRejected: S.HELD,
+        **_ENDS,
+    },
     S.SUBMITTED: {
         OrderAccepted: S.ACCEPTED,
         OrderRejected: S.REJECTED,
-        OrderPendingCancel: S.PENDING_CANCEL,
+        OrderTriggered: S.TRIGGERED,
+        OrderUpdated: S.SUBMITTED,
+        OrderUpdateRejected: S.SUBMITTED,
         OrderFilled: S.PARTIALLY_FILLED,
+        **_REQUESTS,
         **_ENDS,
     },
-    S.ACCEPTED: {OrderPendingCancel: S.PENDING_CANCEL, OrderFilled: S.PARTIALLY_FILLED, **_ENDS},
+    S.ACCEPTED: {
+        OrderRejected: S.REJECTED,
+        OrderTriggered: S.TRIGGERED,
+        OrderUpdated: S.ACCEPTED,
+        OrderUpdateRejected: S.ACCEPTED,
+        OrderFilled: S.PARTIALLY_FILLED,
+        **_REQUESTS,
+        **_ENDS,
+    },
+    S.TRIGGERED: {
+        OrderAccepted: S.TRIGGERED,
+        OrderDenied: S.DENIED,
+        OrderSubmitted: S.SUBMITTED,
+        OrderRejected: S.REJECTED,
+        OrderUpdated: S.TRIGGERED,
+        OrderUpdateRejected: S.TRIGGERED,
+        OrderFilled: S.PARTIALLY_FILLED,
+        **_REQUESTS,
+        **_ENDS,
+    },
     S.PARTIALLY_FILLED: {
         OrderAccepted: S.PARTIALLY_FILLED,
-        OrderPendingCancel: S.PENDING_CANCEL,
+        OrderTriggered: S.PARTIALLY_FILLED,
+        OrderUpdated: S.PARTIALLY_FILLED,
+        OrderUpdateRejected: S.PARTIALLY_FILLED,
         OrderFilled: S.PARTIALLY_FILLED,
+        **_REQUESTS,
+        **_ENDS,
+    },
+    S.PENDING_UPDATE: {
+        OrderAccepted: S.PENDING_UPDATE,
+        OrderRejected: S.REJECTED,
+        OrderTriggered: S.PENDING_UPDATE,
+        OrderUpdated: S.ACCEPTED,
+        OrderUpdateRejected: S.ACCEPTED,
+        OrderPendingCancel: S.PENDING_CANCEL,
+        OrderFilled: S.PENDING_UPDATE,
         **_ENDS,
     },
     S.PENDING_CANCEL: {
         OrderAccepted: S.PENDING_CANCEL,
         OrderRejected: S.REJECTED,
-        OrderCancelRejected: S.PENDING_CANCEL,
+        OrderTriggered: S.PENDING_CANCEL,
+        OrderUpdated: S.PENDING_CANCEL,
+        OrderUpdateRejected: S.PENDING_CANCEL,
+        OrderCancelRejected: S.ACCEPTED,
         OrderFilled: S.PENDING_CANCEL,
         **_ENDS,
     },
@@ -52,19 +111,25 @@ TRANSITIONS: Mapping[OrderStatus, Mapping[type[Event], OrderStatus]] = {
 }
 """Where an order event leads from each status.
 
-Two rules need more than the table: a fill that leaves nothing ends in FILLED, and a refused cancel leads back to the
-status before it was asked for. A fill may arrive after a cancel or an expiry: it happened, so it is legal and booked.
+Two rules need more than the table: a fill that leaves nothing ends in FILLED, and the answer to a request (a cancel
+that is refused, an update that is made or refused) leads back to the status that the order would have without it.
+A fill may arrive after a cancel or an expiry: it happened, so it is legal and booked.
 """
 
 CLOSED = frozenset({S.DENIED, S.REJECTED, S.FILLED, S.CANCELED, S.EXPIRED})
+AT_THE_VENUE = frozenset({S.SUBMITTED, S.ACCEPTED, S.PARTIALLY_FILLED, S.PENDING_UPDATE, S.PENDING_CANCEL})
+"""An order that stands here may be known to the venue. A TRIGGERED one is if it was submitted before."""
+
+_PENDING = frozenset({S.PENDING_UPDATE, S.PENDING_CANCEL})
+_ANSWERS = (OrderUpdated, OrderUpdateRejected, OrderCancelRejected)
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Where an order stands; `before_cancel` is what a refused cancel leads back to."""
+    """Where an order stands; `otherwise` is where it would stand without the request that is pending."""
 
     status: OrderStatus = OrderStatus.INITIALIZED
-    before_cancel: OrderStatus = OrderStatus.INITIALIZED
+    otherwise: OrderStatus = OrderStatus.INITIALIZED
 
     @property
     def closed(self) -> bool:
@@ -73,17 +138,30 @@ class Life:
     def after(self, event: Event) -> "Life | None":
         """Take a step; None if this event cannot happen to an order that stands here."""
         status = TRANSITIONS[self.status].get(type(event))
-        before = self.before_cancel
         if status is None:
             return None
-        if isinstance(event, OrderPendingCancel):
-            before = self.status
-        elif isinstance(event, OrderCancelRejected):
-            status = self.before_cancel
-        elif isinstance(event, OrderAccepted) and before is S.SUBMITTED:
-            before = S.ACCEPTED
-        elif isinstance(event, OrderFilled):
-            before = S.PARTIALLY_FILLED
-            if event.leaves == 0:
-                status = S.FILLED
-        return Life(status, before)
+        if isinstance(event, OrderFilled) and event.leaves == 0:
+            return Life(S.FILLED)
+        if status not in _PENDING:
+            return Life(self.otherwise if self.status in _PENDING and isinstance(event, _ANSWERS) else status)
+        if self.status not in _PENDING:
+            return Life(status, self.status)
+        if type(event) in _REQUESTS:
+            return Life(status, self.otherwise)
+        return Life(status, TRANSITIONS[self.otherwise].get(type(event), self.otherwise))
+
+
+def as_table() -> list[str]:
+    """Write the transitions as a table in Markdown: a row for each status, the events by where they lead."""
+    rows = ["| status | what can happen to it, and where that leads |", "|---|---|"]
+    for status, row in TRANSITIONS.items():
+        by_end: dict[OrderStatus, list[str]] = {}
+        for event_type, end in row.items():
+            by_end.setdefault(end, []).append(event_type.__name__.removeprefix("Order"))
+        leads = "; ".join(f"{', '.join(names)} -> {_self_or(end, status)}" for end, names in by_end.items())
+        rows.append(f"| {status.value} | {leads or 'nothing'} |")
+    return rows
+
+
+def _self_or(end: OrderStatus, status: OrderStatus) -> str:
+    return "itself" if end is status else end.value

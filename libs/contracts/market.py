@@ -1,7 +1,7 @@
 """Market data: what the exchange shows, and the bars made of it."""
 
 from contracts.event import Event, event
-from contracts.types import Count, GapKind, Instrument, Interval, Nanos, Price, Side, Size, Text
+from contracts.types import Count, GapKind, Instrument, Interval, Nanos, Price, Rate, Side, Size, Text
 
 
 @event("md.quote.{instrument}")
@@ -54,6 +54,17 @@ class Bar(Event):
         if self.ts_close - self.ts_open != self.interval.nanos:
             return f"ts_close: the bar does not last {self.interval.value}"
         return None
+
+
+@event("md.funding.{instrument}")
+class Funding(Event):
+    """The mark price of a perpetual, and the funding ahead: at `next_at` longs pay `rate` of their value to shorts."""
+
+    instrument: Instrument
+    mark: Price
+    index: Price
+    rate: Rate
+    next_at: Nanos
 
 
 @event("md.gap.{instrument}")

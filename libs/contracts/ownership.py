@@ -4,35 +4,66 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from contracts.books import EquityMarked, PositionChanged
+from contracts.books import (
+    CapitalAllocated,
+    CapitalProposed,
+    EquityMarked,
+    PortfolioMarked,
+    PositionChanged,
+    PositionClosed,
+)
 from contracts.clock import ClockTick
-from contracts.control import Alert, DeadLetter, GuardSet, LeaseTaken, TradingStateSet
+from contracts.control import Alert, CapitalDecided, DeadLetter, GuardSet, LeaseTaken, LockLifted, TradingStateSet
 from contracts.event import EVENT_TYPES, Event, subject_pattern
-from contracts.market import Bar, MarketGap, Quote, Trade
+from contracts.market import Bar, Funding, MarketGap, Quote, Trade
 from contracts.orders import (
+    AmendApproved,
+    AmendIntent,
+    AmendRejected,
+    CancelIntent,
+    ExecutionOverride,
     OrderAccepted,
     OrderCanceled,
     OrderCancelRejected,
     OrderDenied,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderInitialized,
     OrderIntent,
     OrderPendingCancel,
+    OrderPendingUpdate,
     OrderRejected,
     OrderSubmitted,
+    OrderTriggered,
+    OrderUpdated,
+    OrderUpdateRejected,
+    ProtectiveIntent,
     RiskApproved,
+    RiskLocked,
     RiskRejected,
 )
 from contracts.venue import (
+    AmendOrder,
     CancelOrder,
+    FundingPaid,
+    InstrumentStatus,
+    QueryOrder,
+    Reconciled,
     SubmitOrder,
     VenueAccepted,
+    VenueAmended,
+    VenueAmendRejected,
+    VenueBalance,
     VenueCanceled,
     VenueCancelRejected,
     VenueExpired,
     VenueFilled,
+    VenueForeignOrder,
+    VenueHealth,
+    VenuePosition,
     VenueRejected,
+    VenueTriggered,
 )
 
 EventTypes = tuple[type[Event], ...]
@@ -40,16 +71,21 @@ EventTypes = tuple[type[Event], ...]
 ORDER_EVENTS: EventTypes = (
     OrderInitialized,
     OrderDenied,
+    OrderHeld,
+    OrderTriggered,
     OrderSubmitted,
     OrderAccepted,
     OrderRejected,
+    OrderPendingUpdate,
+    OrderUpdated,
+    OrderUpdateRejected,
     OrderPendingCancel,
     OrderCancelRejected,
     OrderFilled,
     OrderCanceled,
     OrderExpired,
 )
-VENUE_COMMANDS: EventTypes = (SubmitOrder, CancelOrder)
+VENUE_COMMANDS: EventTypes = (SubmitOrder, CancelOrder, AmendOrder, QueryOrder)
 VENUE_REPORTS: EventTypes = (
     VenueAccepted,
     VenueRejected,
@@ -57,7 +93,15 @@ VENUE_REPORTS: EventTypes = (
     VenueCanceled,
     VenueExpired,
     VenueCancelRejected,
+    VenueTriggered,
+    VenueAmended,
+    VenueAmendRejected,
+    VenueForeignOrder,
 )
+VENUE_ACCOUNT: EventTypes = (VenueBalance, VenuePosition, FundingPaid, Reconciled, InstrumentStatus)
+"""What the gateway says of the account and the venue, beyond single orders."""
+WISHES: EventTypes = (OrderIntent, CancelIntent, AmendIntent)
+"""What a strategy may say."""
 ORDER_ENDS: EventTypes = (OrderDenied, OrderRejected, OrderFilled, OrderCanceled, OrderExpired)
 
 
@@ -83,40 +127,75 @@ class Role:
     def subject(self, event_type: type[Event]) -> str:
         """Give the pattern of subjects that this role writes events of `event_type` to."""
         strategy = {"strategy": self.name} if self.kind is Kind.STRATEGY else {}
-        return subject_pattern(event_type, component=self.name, guard=self.name, **strategy)
+        return subject_pattern(event_type, component=self.name, guard=self.name, by=self.name, **strategy)
 
     def write_subjects(self) -> list[str]:
         return [self.subject(event_type) for event_type in self.all_writes]
 
 
-def strategy(name: str, *reads: type[Event]) -> Role:
+def strategy(name: str, *reads: type[Event], also_writes: EventTypes = ()) -> Role:
     """Declare a strategy: it may only wish for orders, never bring them to a venue."""
-    return Role(name, Kind.STRATEGY, (OrderIntent,), (*reads, RiskRejected, *ORDER_ENDS))
+    return Role(name, Kind.STRATEGY, (*WISHES, *also_writes), (*reads, RiskRejected, *ORDER_ENDS))
 
 
 ROLES: dict[str, Role] = {
     role.name: role
     for role in (
-        Role("feed", Kind.EDGE, (Quote, Trade, MarketGap), ()),
+        Role("feed", Kind.EDGE, (Quote, Trade, Funding, MarketGap), ()),
         Role("clock", Kind.EDGE, (ClockTick,), (Quote, Trade)),
         Role("bars", Kind.COMPONENT, (Bar,), (Quote, Trade, ClockTick)),
         strategy("trend", Quote, Bar),
         Role(
             "risk",
             Kind.COMPONENT,
-            (RiskApproved, RiskRejected),
-            (OrderIntent, Quote, TradingStateSet, GuardSet, *ORDER_ENDS),
+            (RiskApproved, RiskRejected, AmendApproved, AmendRejected, RiskLocked),
+            (
+                *(OrderIntent, ProtectiveIntent, AmendIntent),
+                *(Quote, Funding, InstrumentStatus, VenueHealth, ExecutionOverride),
+                *(TradingStateSet, GuardSet, LockLifted),
+                *(OrderUpdated, OrderUpdateRejected),
+                *ORDER_ENDS,
+                *(PositionClosed, EquityMarked, CapitalAllocated),
+            ),
         ),
         Role(
             "router",
             Kind.COMPONENT,
-            (*ORDER_EVENTS, *VENUE_COMMANDS),
-            (RiskApproved, TradingStateSet, GuardSet, *VENUE_REPORTS),
+            (*ORDER_EVENTS, *VENUE_COMMANDS, ExecutionOverride),
+            (
+                *(RiskApproved, AmendApproved, CancelIntent, TradingStateSet, GuardSet),
+                *(Quote, Trade, Funding, ClockTick),
+                *VENUE_REPORTS,
+            ),
         ),
-        Role("gateway", Kind.EDGE, VENUE_REPORTS, (Quote, Trade, *VENUE_COMMANDS)),
-        Role("portfolio", Kind.COMPONENT, (PositionChanged, EquityMarked), (OrderFilled, Quote, ClockTick)),
+        Role("gateway", Kind.EDGE, (*VENUE_REPORTS, *VENUE_ACCOUNT), (Quote, Trade, Funding, *VENUE_COMMANDS)),
+        Role(
+            "portfolio",
+            Kind.COMPONENT,
+            (PositionChanged, PositionClosed, EquityMarked, PortfolioMarked),
+            (OrderInitialized, OrderFilled, FundingPaid, Quote, Funding, ClockTick),
+        ),
         Role("archive", Kind.EDGE, (GuardSet,), tuple(EVENT_TYPES.values())),
-        Role("ops", Kind.EDGE, (TradingStateSet,), ()),
+        Role("ops", Kind.EDGE, (TradingStateSet, LockLifted, CapitalDecided, CancelIntent), ()),
+        Role(
+            "stops",
+            Kind.COMPONENT,
+            (ProtectiveIntent, CancelIntent, AmendIntent),
+            (
+                *(PositionChanged, EquityMarked, ClockTick, TradingStateSet, RiskRejected, AmendRejected),
+                RiskApproved,
+                *ORDER_EVENTS,
+            ),
+        ),
+        strategy("depeg", Bar, ClockTick, PositionChanged, also_writes=(GuardSet, ProtectiveIntent)),
+        strategy("funding", Funding, ClockTick, PositionChanged, also_writes=(GuardSet, ProtectiveIntent)),
+        strategy("probe", Bar, ClockTick, OrderSubmitted, OrderAccepted, also_writes=(VenueHealth,)),
+        Role(
+            "allocator",
+            Kind.COMPONENT,
+            (CapitalProposed, CapitalAllocated),
+            (EquityMarked, PositionClosed, CapitalProposed, CapitalDecided, ClockTick),
+        ),
     )
 }
 

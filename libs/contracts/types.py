@@ -28,6 +28,12 @@ LARGEST = 2**63 - 1
 Nanos = Annotated[int, Field(ge=0, le=LARGEST)]
 """Nanoseconds UTC since the epoch."""
 
+Rate = Annotated[float, Field(ge=-10, le=10)]
+"""A share, such as a funding rate: 0.0001 is one basis point."""
+
+Bps = Annotated[float, Field()]
+"""Basis points: hundredths of a percent."""
+
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Price = Annotated[float, Field(gt=0)]
 Size = Annotated[float, Field(ge=0)]
@@ -90,15 +96,80 @@ class Side(Enum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+class PositionSide(Enum):
+    """Which position: the only one (netting), or that of one side (hedging)."""
+
+    NET = "net"
+    LONG = "long"
+    SHORT = "short"
+
+
 class OrderType(Enum):
+    """How an order comes to trade. A take-profit is an order "if touched" that only reduces."""
+
     MARKET = "market"
     LIMIT = "limit"
+    STOP_MARKET = "stop_market"
+    STOP_LIMIT = "stop_limit"
+    MARKET_IF_TOUCHED = "market_if_touched"
+    LIMIT_IF_TOUCHED = "limit_if_touched"
+    TRAILING_STOP = "trailing_stop"
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether it never trades at a price worse than its limit."""
+        return self in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it waits for the market to reach a price before it trades."""
+        return self not in (OrderType.MARKET, OrderType.LIMIT)
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether it waits for a price worse than the present one: what ends a loss."""
+        return self in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+
+    @property
+    def triggered(self) -> "OrderType":
+        """What it becomes when its condition is met."""
+        return OrderType.LIMIT if self.has_limit else OrderType.MARKET
+
+
+class TriggerBy(Enum):
+    """The price that a condition looks at."""
+
+    BID_ASK = "bid_ask"
+    """The price at which the order would trade: the bid for a sale, the ask for a purchase."""
+    LAST = "last"
+    MARK = "mark"
+
+
+class TrailKind(Enum):
+    """What the distance of a trailing stop is measured in."""
+
+    ABSOLUTE = "absolute"
+    PERCENT = "percent"
+
+
+class Contingency(Enum):
+    """What becomes of the other orders of a list when one of them trades."""
+
+    OCO = "oco"
+    """One cancels the other."""
+    OUO = "ouo"
+    """One updates the other: it is reduced by as much as was filled."""
 
 
 class TimeInForce(Enum):
+    """How long an order stands."""
+
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    GTD = "gtd"
+    DAY = "day"
+    """Until the end of the day in UTC."""
 
 
 class Liquidity(Enum):
@@ -140,6 +211,34 @@ class TradingState(Enum):
     HALTED = "halted"
 
 
+class InstrumentState(Enum):
+    """Whether a venue lets an instrument be traded."""
+
+    TRADING = "trading"
+    BREAK = "break"
+    DELISTED = "delisted"
+
+
+class CircuitState(Enum):
+    """Whether orders may go to a venue; HALF_OPEN: only those that find out."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class ReconciliationKind(Enum):
+    """How our books and a venue differed."""
+
+    IN_ORDER = "in_order"
+    UNKNOWN_STATE = "unknown_state"
+    MISSED_FILL = "missed_fill"
+    MISSED_END = "missed_end"
+    FOREIGN_ORDER = "foreign_order"
+    BALANCE = "balance"
+    POSITION = "position"
+
+
 class Rail(Enum):
     """The name of a risk check, as it appears among the reasons of a rejection."""
 
@@ -156,10 +255,34 @@ class Rail(Enum):
     TOTAL_EXPOSURE = "total_exposure"
     REDUCE_ONLY = "reduce_only"
     DUPLICATE = "duplicate"
+    STRATEGY_INSTRUMENTS = "strategy_instruments"
+    INSTRUMENT_STATUS = "instrument_status"
+    ORDER_TERMS = "order_terms"
+    SPREAD = "spread"
+    VENUE_EXPOSURE = "venue_exposure"
+    CORRELATED_EXPOSURE = "correlated_exposure"
+    LEVERAGE = "leverage"
+    FREE_MARGIN = "free_margin"
+    OPEN_ORDERS = "open_orders"
+    ORDER_RATE = "order_rate"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    CONSECUTIVE_LOSSES = "consecutive_losses"
+    CAPITAL = "capital"
+    STOPLOSS_GUARD = "stoploss_guard"
+    COOLDOWN = "cooldown"
+    LOW_PROFIT = "low_profit"
+    MAX_DRAWDOWN = "max_drawdown"
+    VENUE_HEALTH = "venue_health"
+    EXECUTION = "execution"
 
 
 class OrderStatus(Enum):
     INITIALIZED = "initialized"
+    HELD = "held"
+    """Nobody but the router knows of it: it waits for a price, or for another order of its list."""
+    TRIGGERED = "triggered"
+    PENDING_UPDATE = "pending_update"
     DENIED = "denied"
     SUBMITTED = "submitted"
     REJECTED = "rejected"

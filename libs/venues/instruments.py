@@ -3,8 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from enum import Enum
 
 from contracts.types import InstrumentId, instrument_id
+
+
+class InstrumentKind(Enum):
+    """What is traded: the coins themselves, or a contract on them that never expires and pays funding."""
+
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +25,14 @@ class Instrument:
     tick: Decimal
     lot: Decimal
     min_notional: Decimal
+    kind: InstrumentKind = InstrumentKind.SPOT
 
     def __post_init__(self) -> None:
         assert self.tick > 0 and self.lot > 0 and self.min_notional >= 0
+
+    @property
+    def is_perpetual(self) -> bool:
+        return self.kind is InstrumentKind.PERPETUAL
 
     def price(self, value: float) -> Decimal:
         """Book a market price: the nearest tick to a float."""
@@ -68,3 +81,27 @@ BINANCE_SPOT: Listing = listing(
     )
 )
 """Rules as the exchange publishes them for these pairs; a live gateway replaces them with what it is told."""
+
+
+def _perpetual(base: str, tick: str, lot: str, min_notional: str) -> Instrument:
+    return Instrument(
+        instrument_id("binanceusdm", f"{base}USDT"),
+        base,
+        "USDT",
+        Decimal(tick),
+        Decimal(lot),
+        Decimal(min_notional),
+        InstrumentKind.PERPETUAL,
+    )
+
+
+BINANCE_USDM: Listing = listing(
+    (
+        _perpetual("BTC", tick="0.1", lot="0.001", min_notional="100"),
+        _perpetual("ETH", tick="0.01", lot="0.001", min_notional="20"),
+    )
+)
+"""The same for perpetuals that are margined and settled in USDT: one contract is one coin."""
+
+LISTING: Listing = {**BINANCE_SPOT, **BINANCE_USDM}
+"""All that can be traded."""

@@ -197,11 +197,110 @@ def schemas(*, check: Annotated[bool, typer.Option("--check", help="change nothi
 
 
 @app.command()
+def orders(
+    order_id: Annotated[str | None, typer.Option("--id", help="one order, with all that is known of it")] = None,
+    strategy: Annotated[str | None, typer.Option(help="only those of one strategy")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="how many of the last ones")] = 50,
+    *,
+    only_open: Annotated[bool, typer.Option("--open", help="only those that have not ended")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was ordered, and what has become of it."""
+    from services.cli.orders import show_orders
+
+    show_orders(order_id, strategy, limit, only_open=only_open, as_json=as_json)
+
+
+@app.command()
+def positions(
+    *,
+    flat_too: Annotated[bool, typer.Option("--all", help="also those that are flat")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each strategy holds and is worth."""
+    from services.cli.positions import show_positions
+
+    show_positions(flat_too=flat_too, as_json=as_json)
+
+
+@app.command()
+def why(
+    order_id: Annotated[str, typer.Argument(help="of hmm orders, or of a wish that was refused")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the chain of one order: from the quote through wish and verdict to fills and profit."""
+    from services.cli.why import explain_order
+
+    explain_order(order_id, as_json=as_json)
+
+
+@app.command()
 def control(
     state: Annotated[str, typer.Argument(help="active, reduce_only or halted (cancels every open order)")],
     reason: Annotated[str, typer.Option(help="kept on the tape for ever")] = "",
+    *,
+    flatten: Annotated[bool, typer.Option("--flatten", help="also leave every position at the market")] = False,
 ) -> None:
     """Let the system trade, only reduce, or not trade at all: the kill switch."""
     from services.cli.control import set_trading_state
 
-    set_trading_state(state, reason)
+    set_trading_state(state, reason, flatten=flatten)
+
+
+@app.command()
+def cancel(
+    order_id: Annotated[str, typer.Argument(help="of hmm orders --open")],
+    instrument: Annotated[str | None, typer.Option(help="venue.SYMBOL, where the event store cannot say it")] = None,
+    reason: Annotated[str, typer.Option(help="kept on the tape for ever")] = "",
+) -> None:
+    """Ask for the rest of an order to be taken back."""
+    from services.cli.control import cancel_order
+
+    cancel_order(order_id, instrument, reason)
+
+
+@app.command()
+def unlock(
+    rail: Annotated[str, typer.Argument(help="which rail has locked: see hmm status")],
+    strategy: Annotated[str | None, typer.Option(help="only for this strategy")] = None,
+    instrument: Annotated[str | None, typer.Option(help="only for this venue.SYMBOL")] = None,
+    reason: Annotated[str, typer.Option(help="kept on the tape for ever")] = "",
+) -> None:
+    """Lift what a rail of risk has locked."""
+    from services.cli.control import lift_lock
+
+    lift_lock(rail, strategy, instrument, reason)
+
+
+capital = typer.Typer(help="Capital of strategies: show it, decide on what the allocator proposes.")
+app.add_typer(capital, name="capital")
+
+
+@capital.callback(invoke_without_command=True)
+def show_capital(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show what each strategy may bind, and what is proposed; or decide on a proposal."""
+    from services.cli.control import show_capital
+
+    if context.invoked_subcommand is None:
+        show_capital(as_json=as_json)
+
+
+Proposal = Annotated[int, typer.Argument(min=1, help="the position of the proposal: see hmm capital")]
+DecisionReason = Annotated[str, typer.Option("--reason", help="kept on the tape for ever")]
+
+
+@capital.command()
+def approve(proposal: Proposal, reason: DecisionReason = "") -> None:
+    """Let the allocator do what it proposes."""
+    from services.cli.control import decide_capital
+
+    decide_capital(proposal, reason, approved=True)
+
+
+@capital.command()
+def refuse(proposal: Proposal, reason: DecisionReason = "") -> None:
+    """Leave the capital as it is."""
+    from services.cli.control import decide_capital
+
+    decide_capital(proposal, reason, approved=False)

@@ -15,7 +15,10 @@ PROCESS_FILE = ROOT / "deploy" / "local" / "process-compose.yaml"
 LOCAL_HOST = "127.0.0.1"
 
 # A service's health port is HMM_HEALTH_PORT_BASE + its place here, counted from 1: append, never insert.
-SERVICES = ("archive", "clock", "bars", "risk", "router", "gateway", "portfolio", "trend", "feed")
+SERVICES = (
+    *("archive", "clock", "bars", "risk", "router", "gateway", "portfolio", "trend", "feed"),
+    *("stops", "allocator", "depeg", "funding", "probe"),
+)
 
 _RECORD = "stack.env"
 

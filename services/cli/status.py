@@ -67,6 +67,7 @@ def _as_json(report: StackReport | None, health: dict[str, Health], found: Surve
         "orders": found.orders,
         "positions": found.positions,
         "equity": found.equity,
+        "holds": found.holds,
         "notes": {**({"processes": note} if note else {}), **found.notes},
     }
 
@@ -105,6 +106,7 @@ def _print(report: StackReport | None, health: dict[str, Health], found: Survey,
         table("orders", tuple(found.orders), [tuple(number(count) for count in found.orders.values())])
     _print_rows("positions", found.positions)
     _print_rows("equity", found.equity)
+    _print_rows("trading is held back", found.holds)
     for line in found.grouped_notes:
         print(line)
 

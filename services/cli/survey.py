@@ -11,6 +11,7 @@ from nats.js.errors import NotFoundError
 from psycopg import errors
 from psycopg.rows import dict_row
 
+from eventstore.projections import PROJECTIONS
 from services.cli import broker
 from services.cli.database import connect, reason
 from services.cli.settings import StackSettings
@@ -18,7 +19,7 @@ from tape.streams import LEDGER, LEDGER_DOMAIN, TAPE
 
 STREAMS = {TAPE: None, LEDGER: LEDGER_DOMAIN}
 """Each stream with the JetStream domain it is in, where that is not our server's own."""
-TABLES = ("events", "quotes", "trades", "bars", "orders", "fills", "positions", "equity", "unreadable")
+TABLES = ("events", "quotes", "trades", "bars", *PROJECTIONS, "unreadable")
 COUNTED_ROWS = 2_000_000
 _CONNECT_SECONDS = 2
 _STATEMENT_SECONDS = 5
@@ -52,6 +53,8 @@ class Survey:
     orders: dict[str, int] = field(default_factory=dict)
     positions: list[Row] = field(default_factory=list)
     equity: list[Row] = field(default_factory=list)
+    holds: list[Row] = field(default_factory=list)
+    """Who or what holds trading back now."""
     notes: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -93,19 +96,20 @@ def _look_at_store(database_url: str, found: Survey) -> None:
     try:
         connection = connect(database_url, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS)
     except psycopg.Error as error:
-        found.notes |= dict.fromkeys(("store", "orders", "positions", "equity"), reason(error))
+        found.notes |= dict.fromkeys(("store", "orders", "positions", "equity", "holds"), reason(error))
         return
     with connection:
         _note_failure(found, "store", lambda: _count_store(connection, found))
         _note_failure(found, "orders", lambda: _count_orders(connection, found))
-        _note_failure(found, "positions", lambda: found.positions.extend(_rows(connection, _POSITIONS)))
-        _note_failure(found, "equity", lambda: found.equity.extend(_rows(connection, _EQUITY)))
+        _note_failure(found, "positions", lambda: found.positions.extend(_rows(connection, POSITIONS)))
+        _note_failure(found, "equity", lambda: found.equity.extend(_rows(connection, EQUITY)))
+        _note_failure(found, "holds", lambda: found.holds.extend(_rows(connection, HOLDS)))
 
 
 def _note_failure(found: Survey, part: str, look: Callable[[], None]) -> None:
     try:
         look()
-    except errors.UndefinedTable as error:
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
         found.notes[part] = f"{error.diag.message_primary} yet; hmm provision makes it"
     except errors.QueryCanceled:
         found.notes[part] = f"too much to read in {_STATEMENT_SECONDS} s"
@@ -137,22 +141,36 @@ def _rows(connection: psycopg.Connection[Any], statement: str) -> list[Row]:
         return cursor.execute(statement.encode()).fetchall()
 
 
-_POSITIONS = """
-    SELECT strategy, venue, symbol, quantity, average_price, mark, value, unrealized_pnl, realized_pnl, fees
-    FROM positions ORDER BY strategy, venue, symbol
+POSITIONS = """
+    SELECT strategy, venue, symbol, position_side, quantity, average_price, mark, value, unrealized_pnl, realized_pnl,
+           fees, funding
+    FROM positions ORDER BY strategy, venue, symbol, position_side
 """
 
 # One index step per strategy: the table has a row for every second.
-_EQUITY = """
+EQUITY = """
     WITH RECURSIVE strategies AS (
         (SELECT strategy FROM equity ORDER BY strategy LIMIT 1)
         UNION ALL
         SELECT (SELECT strategy FROM equity WHERE strategy > strategies.strategy ORDER BY strategy LIMIT 1)
         FROM strategies WHERE strategies.strategy IS NOT NULL
     )
-    SELECT latest.strategy, latest.currency, latest.cash, latest.equity, latest.realized_pnl, latest.unrealized_pnl,
-           latest.fees, latest.peak, latest.position
+    SELECT latest.strategy, latest.currency, latest.cash, latest.balances, latest.equity, latest.realized_pnl,
+           latest.unrealized_pnl, latest.fees, latest.funding, latest.peak, latest.position
     FROM strategies CROSS JOIN LATERAL (
         SELECT * FROM equity WHERE equity.strategy = strategies.strategy ORDER BY time DESC, position DESC LIMIT 1
     ) AS latest
+"""
+
+# A lock is over when its time is, or when one that covers it was lifted later.
+HOLDS = """
+    SELECT kind, name, strategy, instrument, state, to_timestamp(locked_until / 1e9::float8) AS until, operator, reason,
+           updated_at AS since
+    FROM risk_state AS held
+    WHERE state <> 'active' OR (kind = 'lock' AND to_timestamp(locked_until / 1e9::float8) > now() AND NOT EXISTS (
+        SELECT FROM risk_state AS lifted
+        WHERE lifted.kind = 'lock' AND lifted.name = held.name AND lifted.lifted_position > held.locked_position
+          AND lifted.strategy IN ('', held.strategy) AND lifted.instrument IN ('', held.instrument)
+    ))
+    ORDER BY kind, name, strategy, instrument
 """

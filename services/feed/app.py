@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge
 from contracts.codec import encode, write
 from contracts.control import DeadLetter
 from contracts.event import Event
-from contracts.market import MarketGap, Quote, Trade
+from contracts.market import Funding, MarketGap, Quote, Trade
 from contracts.ownership import ROLES
 from contracts.types import InstrumentId, instrument_id
 from eventstore.history import StoredHistory, stored_history
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 FRAMES = Counter("feed_frames_total", "Events brought onto the tape", ["type"])
 FRAMES_OF: dict[type[Event], Counter] = {
-    event_type: FRAMES.labels(event_type.__name__) for event_type in (Quote, Trade, MarketGap, DeadLetter)
+    event_type: FRAMES.labels(event_type.__name__) for event_type in (Quote, Trade, Funding, MarketGap, DeadLetter)
 }
 SILENCE = Gauge("ws_message_gap_seconds", "Since the last message of an instrument", ["instrument"])
 
@@ -103,11 +103,11 @@ class Feed:
         now = time.time_ns()
         headers = write_headers(event, msg_id, None, now, new_trace(now, self.handled))
         # Market data was checked where it was read or made.
-        payload = write(event) if isinstance(event, Quote | Trade) else encode(event)
+        payload = write(event) if isinstance(event, Quote | Trade | Funding) else encode(event)
         await publisher.publish(type(event).subject_of(event), payload, headers)
         self.handled += 1
         FRAMES_OF[type(event)].inc()
-        if isinstance(event, Quote | Trade):
+        if isinstance(event, Quote | Trade | Funding):
             self._heard(event.instrument)
 
     def _heard(self, instrument: InstrumentId) -> None:

@@ -14,10 +14,13 @@ from typing import Any, TypeVar
 from pydantic_core import from_json
 
 from contracts.codec import Undecodable, encode
-from contracts.market import Quote, Trade
+from contracts.market import Funding, Quote, Trade
 from contracts.types import InstrumentId, Side, instrument_id
 
-E = TypeVar("E", Quote, Trade)
+Shown = Quote | Trade | Funding
+"""What a frame may say."""
+
+E = TypeVar("E", Quote, Trade, Funding)
 
 REASONS_KEPT = 100
 """How many bad frames are described one by one; the rest is only counted."""
@@ -30,6 +33,7 @@ class BadFrame(ValueError):
 class FrameKind(Enum):
     QUOTE = "quote"
     TRADE = "trade"
+    FUNDING = "funding"
     DEPTH = "depth"
     SNAPSHOT = "snapshot"
     BAD = "bad"
@@ -85,7 +89,7 @@ def fingerprint(files: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def read_frames(files: Sequence[Path], venue: str, report: FrameReport) -> Iterator[Quote | Trade | Rejected]:
+def read_frames(files: Sequence[Path], venue: str, report: FrameReport) -> Iterator[Shown | Rejected]:
     """Merge files by receive time and give what each frame says; depth frames are counted, not used."""
     for line in heapq.merge(*map(_lines, files), key=lambda line: line.received_ns):
         try:
@@ -101,14 +105,14 @@ def read_frames(files: Sequence[Path], venue: str, report: FrameReport) -> Itera
             yield event
 
 
-def parse_line(line: Line, venue: str) -> tuple[FrameKind, Quote | Trade | None]:
+def parse_line(line: Line, venue: str) -> tuple[FrameKind, Shown | None]:
     """Read one line; raises `BadFrame`."""
     if line.problem is not None:
         raise BadFrame(line.problem)
     return parse_frame(line.frame, line.received_ns, venue)
 
 
-def parse_frame(frame: bytes, received_ns: int, venue: str) -> tuple[FrameKind, Quote | Trade | None]:
+def parse_frame(frame: bytes, received_ns: int, venue: str) -> tuple[FrameKind, Shown | None]:
     """Read one frame of a Binance spot or USD-M stream; raises `BadFrame`."""
     try:
         document = from_json(frame)
@@ -129,9 +133,11 @@ def parse_frame(frame: bytes, received_ns: int, venue: str) -> tuple[FrameKind, 
             return FrameKind.QUOTE, _quote(data, received_ns, venue)
         if kind == "trade":
             return FrameKind.TRADE, _trade(data, received_ns, venue)
+        if kind.startswith("markPrice"):
+            return FrameKind.FUNDING, _funding(data, received_ns, venue)
     except KeyError as missing:
         raise BadFrame(f"data.{missing.args[0]}: is missing") from None
-    raise BadFrame(f"stream: {stream!r} is unknown; known are bookTicker, trade and depth")
+    raise BadFrame(f"stream: {stream!r} is unknown; known are bookTicker, trade, markPrice and depth")
 
 
 def _quote(data: dict[str, Any], received_ns: int, venue: str) -> Quote:
@@ -160,12 +166,31 @@ def _trade(data: dict[str, Any], received_ns: int, venue: str) -> Trade:
     return _checked(trade)
 
 
+def _funding(data: dict[str, Any], received_ns: int, venue: str) -> Funding:
+    """In these frames E is when it happened, and T when funding is due."""
+    funding = Funding(
+        ts_event=_time(data, "E") or received_ns,
+        ts_init=received_ns,
+        instrument=_instrument(data, venue),
+        mark=_number(data, "p"),
+        index=_number(data, "i"),
+        rate=_number(data, "r"),
+        next_at=_time(data, "T"),
+    )
+    return _checked(funding)
+
+
 def _exchange_time(data: dict[str, Any], received_ns: int) -> int:
     """Spot book tickers carry no time of the exchange's: they happened when we heard of them."""
-    time_ms = data.get("T", 0)
+    return _time(data, "T") or received_ns
+
+
+def _time(data: dict[str, Any], key: str) -> int:
+    """Read a time in ms as ns; 0 where there is none."""
+    time_ms = data.get(key, 0)
     if type(time_ms) is not int or time_ms < 0:
-        raise BadFrame(f"data.T: {time_ms!r} is no time in ms")
-    return time_ms * 1_000_000 if time_ms else received_ns
+        raise BadFrame(f"data.{key}: {time_ms!r} is no time in ms")
+    return time_ms * 1_000_000
 
 
 def _instrument(data: dict[str, Any], venue: str) -> InstrumentId:

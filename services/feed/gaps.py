@@ -1,6 +1,6 @@
 """Notice what did not come: trade ids that were skipped, instruments that fell silent."""
 
-from contracts.market import MarketGap, Quote, Trade
+from contracts.market import Funding, MarketGap, Quote, Trade
 from contracts.types import GapKind, InstrumentId
 
 
@@ -12,7 +12,7 @@ class GapWatch:
         self._last_heard: dict[InstrumentId, int] = {}
         self._last_trade: dict[InstrumentId, int] = {}
 
-    def look(self, event: Quote | Trade) -> list[MarketGap]:
+    def look(self, event: Quote | Trade | Funding) -> list[MarketGap]:
         """Say what is missing before `event`."""
         gaps = []
         silence = event.ts_init - self._last_heard.get(event.instrument, event.ts_init)
@@ -33,7 +33,7 @@ class GapWatch:
         return dict(self._last_heard)
 
 
-def _gap(event: Quote | Trade, kind: GapKind, missing: int) -> MarketGap:
+def _gap(event: Quote | Trade | Funding, kind: GapKind, missing: int) -> MarketGap:
     return MarketGap(
         ts_event=event.ts_event, ts_init=event.ts_init, instrument=event.instrument, kind=kind, missing=missing
     )

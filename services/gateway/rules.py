@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contracts.event import Event
-from contracts.market import Quote, Trade
-from contracts.ownership import VENUE_COMMANDS, VENUE_REPORTS
-from contracts.venue import CancelOrder, SubmitOrder
+from contracts.market import Funding, Quote, Trade
+from contracts.ownership import VENUE_ACCOUNT, VENUE_COMMANDS, VENUE_REPORTS
+from contracts.venue import AmendOrder, CancelOrder, QueryOrder, SubmitOrder
 from tape.component import Component, Handler, Outputs, on
 from venues.instruments import Listing
 from venues.simulated import ExchangeState, SimulatedExchange, SimulationSettings
@@ -18,9 +18,10 @@ class GatewayState:
 
 
 class Gateway(Component):
-    produces: ClassVar[tuple[type[Event], ...]] = VENUE_REPORTS
+    produces: ClassVar[tuple[type[Event], ...]] = (*VENUE_REPORTS, *VENUE_ACCOUNT)
     durable: ClassVar[tuple[type[Event], ...]] = VENUE_COMMANDS
     State = GatewayState
+    state_version = 2
 
     def __init__(self, settings: SimulationSettings, listing: Listing) -> None:
         super().__init__("gateway")
@@ -40,8 +41,12 @@ class Gateway(Component):
     def on_trade(self, trade: Trade) -> Outputs:
         return self.exchange.on_trade(trade)
 
-    @on(SubmitOrder, CancelOrder)
-    def on_command(self, command: SubmitOrder | CancelOrder) -> Outputs:
+    @on(Funding)
+    def on_funding(self, funding: Funding) -> Outputs:
+        return self.exchange.on_funding(funding)
+
+    @on(SubmitOrder, CancelOrder, AmendOrder, QueryOrder)
+    def on_command(self, command: SubmitOrder | CancelOrder | AmendOrder | QueryOrder) -> Outputs:
         return self.exchange.command(command)
 
     def handlers(self) -> dict[type[Event], Handler]:

@@ -1,9 +1,11 @@
 """A double-entry ledger: every posting moves amounts between accounts, and in each unit it sums to zero."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
+
+from contracts.types import PositionSide
 
 ZERO = Decimal(0)
 
@@ -13,20 +15,25 @@ class AccountKind(Enum):
     CASH = "cash"
     POSITION = "position"
     FEES = "fees"
+    FUNDING = "funding"
     VENUE = "venue"
+    """Whom we trade with: what a venue got from us for what it gave."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whose account of what: `unit` is a currency, or an instrument whose units are held."""
+class Account(NamedTuple):
+    """Whose account of what: `unit` is a currency, or an instrument whose units are held.
+
+    `venue` is whose account there moves with it; `side` tells a long from a short where they are kept apart.
+    """
 
     kind: AccountKind
     owner: str
     unit: str
+    venue: str = ""
+    side: PositionSide = PositionSide.NET
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     account: Account
     amount: Decimal
 
@@ -45,25 +52,32 @@ class Ledger:
         return [Entry(account, amount) for account, amount in self.balances.items()]
 
     def restore(self, balances: list[Entry]) -> None:
-        self.balances = {entry.account: entry.amount for entry in balances}
+        self.balances = dict(balances)
 
-    def balance(self, kind: AccountKind, owner: str, unit: str) -> Decimal:
-        return self.balances.get(Account(kind, owner, unit), ZERO)
+    def balance(self, kind: AccountKind, owner: str, unit: str, side: PositionSide = PositionSide.NET) -> Decimal:
+        """Give the balance of an account that is at no venue: of capital, cash or a position."""
+        return self.balances.get(Account(kind, owner, unit, side=side), ZERO)
+
+    def at_venue(self, venue: str, unit: str) -> Decimal:
+        """Give what trades, fees and fundings of all strategies have moved into our account at a venue."""
+        return -sum(
+            (amount for at, amount in self.balances.items() if at.venue == venue and at.unit == unit), start=ZERO
+        )
 
     def post(self, entries: Iterable[Entry]) -> None:
         """Book all entries or none; raises `Unbalanced`."""
         listed = list(entries)
         sums: dict[str, Decimal] = {}
-        for entry in listed:
-            sums[entry.account.unit] = sums.get(entry.account.unit, ZERO) + entry.amount
+        for account, amount in listed:
+            unit = account.unit
+            sums[unit] = sums.get(unit, ZERO) + amount
         if wrong := {unit: amount for unit, amount in sums.items() if amount != 0}:
             raise Unbalanced(f"entries do not sum to zero: {wrong}")
-        for entry in listed:
-            self.balances[entry.account] = self.balances.get(entry.account, ZERO) + entry.amount
+        balances = self.balances
+        for account, amount in listed:
+            balances[account] = balances.get(account, ZERO) + amount
 
 
-def move(
-    unit: str, amount: Decimal, *, source: tuple[AccountKind, str], target: tuple[AccountKind, str]
-) -> list[Entry]:
-    """Move `amount` of `unit` from one account to another."""
-    return [Entry(Account(*source, unit), -amount), Entry(Account(*target, unit), amount)]
+def move(amount: Decimal, *, source: Account, target: Account) -> tuple[Entry, Entry]:
+    """Move `amount` from one account to another of the same unit."""
+    return Entry(source, -amount), Entry(target, amount)

@@ -1,13 +1,14 @@
 """How risk is built from its settings."""
 
+from services.risk.metrics import observe
 from services.risk.rules import Risk
 from services.risk.settings import RiskSettings
 from tape.blueprint import Blueprint
-from venues.instruments import BINANCE_SPOT
+from venues.instruments import LISTING
 
 
 def _build(settings: RiskSettings) -> Risk:
-    return Risk(settings, BINANCE_SPOT)
+    return Risk(settings, LISTING)
 
 
-BLUEPRINT = Blueprint("risk", RiskSettings, _build)
+BLUEPRINT = Blueprint("risk", RiskSettings, _build, observe)

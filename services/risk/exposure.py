@@ -1,10 +1,12 @@
-"""What is held and what is on its way: the ground that exposure limits are judged on."""
+"""What is held and what is on its way: the ground that exposure limits are judged on.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+Sums are kept up with every order and fill, so that a verdict costs the same however many orders there were.
+"""
+
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from contracts.orders import OrderFilled, OrderTerms
+from contracts.orders import Amendment, OrderFilled, OrderTerms, OrderUpdated
 from contracts.types import InstrumentId, Side
 
 Holding = tuple[str, InstrumentId]
@@ -13,80 +15,181 @@ Holding = tuple[str, InstrumentId]
 ZERO = Decimal(0)
 
 
+def holding_of(order: OrderTerms) -> Holding:
+    return order.strategy, order.instrument
+
+
+def stands_by(order: OrderTerms) -> bool:
+    """Say whether an order only waits to end a position when it comes to that: a stop, a target, the exit of a list.
+
+    Such orders do not compete: whoever keeps them takes back what is left when the position is gone.
+    """
+    return order.reduce_only and (order.order_type.is_conditional or order.link is not None)
+
+
 @dataclass(slots=True)
 class Pending:
-    """An approved order that may still fill."""
+    """An approved order that may still fill: `leaves`, and `more` of it when new terms that were approved are taken."""
 
-    holding: Holding
-    side: Side
+    order: OrderTerms
     leaves: Decimal
+    more: Decimal = ZERO
+
+    @property
+    def holding(self) -> Holding:
+        return holding_of(self.order)
+
+    @property
+    def side(self) -> Side:
+        return self.order.side
+
+    @property
+    def filled(self) -> Decimal:
+        return self.order.quantity - self.leaves
 
 
 @dataclass(slots=True)
 class ExposureState:
     positions: list[tuple[Holding, Decimal]]
     pending: dict[str, Pending]
+    paid: dict[InstrumentId, float]
 
 
+@dataclass(slots=True)
+class Stake:
+    """What a strategy holds of an instrument (negative: short), and what pending orders may add and take away."""
+
+    position: Decimal = ZERO
+    buys: Decimal = ZERO
+    sells: Decimal = ZERO
+    buys_by: Decimal = ZERO
+    """Purchases that stand by: they never take a short position beyond flat."""
+    sells_by: Decimal = ZERO
+    worst: float = 0.0
+    """The largest absolute position that fills of either side may lead to."""
+
+    @property
+    def highest(self) -> Decimal:
+        """The position if all that buys is filled."""
+        return self.position + self.buys + min(self.buys_by, max(-self.position, ZERO))
+
+    @property
+    def lowest(self) -> Decimal:
+        """The position if all that sells is filled."""
+        return self.position - self.sells - min(self.sells_by, max(self.position, ZERO))
+
+    def weigh(self) -> None:
+        self.worst = float(max(abs(self.highest), abs(self.lowest)))
+
+    def add(self, order: OrderTerms, quantity: Decimal) -> None:
+        if stands_by(order):
+            if order.side is Side.BUY:
+                self.buys_by += quantity
+            else:
+                self.sells_by += quantity
+        elif order.side is Side.BUY:
+            self.buys += quantity
+        else:
+            self.sells += quantity
+        self.weigh()
+
+
+@dataclass(slots=True)
 class Exposure:
     """Positions by strategy and instrument, from fills alone, and the approved orders that may still change them."""
 
-    def __init__(self) -> None:
-        self.positions: dict[Holding, Decimal] = {}
-        self.pending: dict[str, Pending] = {}
+    pending: dict[str, Pending] = field(default_factory=dict)
+    paid: dict[InstrumentId, float] = field(default_factory=dict)
+    """The last price that we traded at, where there is no better one."""
+    stakes: dict[Holding, Stake] = field(default_factory=dict)
+    open_orders: dict[str, int] = field(default_factory=dict)
+    """By strategy."""
+
+    @property
+    def positions(self) -> dict[Holding, Decimal]:
+        return {holding: stake.position for holding, stake in self.stakes.items()}
 
     def state(self) -> ExposureState:
-        return ExposureState(list(self.positions.items()), self.pending)
+        return ExposureState(list(self.positions.items()), self.pending, self.paid)
 
     def restore(self, state: ExposureState) -> None:
-        self.positions = dict(state.positions)
-        self.pending = state.pending
+        self.pending, self.paid = {}, state.paid
+        self.stakes, self.open_orders = {}, {}
+        for holding, position in state.positions:
+            self._move(holding, position)
+        for pending in state.pending.values():
+            self._add(pending)
+
+    def stake(self, order: OrderTerms) -> Stake:
+        return self.stakes.get(holding_of(order)) or Stake()
 
     def reserve(self, order: OrderTerms) -> None:
-        self.pending[order.client_order_id] = Pending((order.strategy, order.instrument), order.side, order.quantity)
+        self._add(Pending(order, order.quantity))
+
+    def reserve_more(self, amendment: Amendment) -> None:
+        """Count on the larger quantity of terms that were approved, and not yet taken."""
+        pending = self.pending[amendment.client_order_id]
+        more = (amendment.quantity or ZERO) - pending.order.quantity
+        if more > pending.more:
+            self.stakes[pending.holding].add(pending.order, more - pending.more)
+            pending.more = more
+
+    def updated(self, update: OrderUpdated) -> None:
+        if pending := self._take(update.client_order_id):
+            order = replace(
+                pending.order,
+                quantity=update.quantity,
+                limit_price=update.limit_price,
+                trigger_price=update.trigger_price,
+            )
+            self._add(Pending(order, update.leaves))
+
+    def not_updated(self, client_order_id: str) -> None:
+        if pending := self._take(client_order_id):
+            self._add(Pending(pending.order, pending.leaves))
 
     def filled(self, fill: OrderFilled) -> None:
-        holding = (fill.strategy, fill.instrument)
-        self.positions[holding] = self.positions.get(holding, ZERO) + fill.side.sign * fill.quantity
-        if fill.leaves == 0:
-            self.pending.pop(fill.client_order_id, None)
-        elif pending := self.pending.get(fill.client_order_id):
-            pending.leaves = fill.leaves
+        self._move((fill.strategy, fill.instrument), fill.side.sign * fill.quantity)
+        self.paid[fill.instrument] = float(fill.price)
+        pending = self._take(fill.client_order_id)
+        if pending is not None and fill.leaves > 0:
+            self._add(Pending(pending.order, fill.leaves, pending.more))
 
     def released(self, client_order_id: str) -> None:
-        self.pending.pop(client_order_id, None)
+        self._take(client_order_id)
 
     def reducible(self, order: OrderTerms) -> Decimal:
-        """How much of the position this order may take away, beyond what other pending orders already will."""
-        held = self.positions.get((order.strategy, order.instrument), ZERO)
-        if held == 0 or (held > 0) is (order.side is Side.BUY):
-            return ZERO
-        leaving = sum(
-            (
-                pending.leaves
-                for pending in self.pending.values()
-                if pending.holding == (order.strategy, order.instrument) and pending.side is order.side
-            ),
-            ZERO,
-        )
-        return max(abs(held) - leaving, ZERO)
+        """How much of the position this order may take away, beyond what other pending orders already will.
 
-    def worst_case(self, order: OrderTerms) -> dict[Holding, Decimal]:
-        """The largest absolute position of each holding if `order` and the pending orders of either side fill."""
-        rises: dict[Holding, Decimal] = {}
-        falls: dict[Holding, Decimal] = {}
-        for holding, side, leaves in self._open(order):
-            sums = rises if side is Side.BUY else falls
-            sums[holding] = sums.get(holding, ZERO) + leaves
-        return {
-            holding: max(
-                abs(self.positions.get(holding, ZERO) + rises.get(holding, ZERO)),
-                abs(self.positions.get(holding, ZERO) - falls.get(holding, ZERO)),
-            )
-            for holding in {**self.positions, **rises, **falls}
-        }
+        An order that stands by may take away all that is held, and what the order it waits for will bring.
+        """
+        stake = self.stakes.get(holding_of(order)) or Stake()
+        held = max(-order.side.sign * stake.position, ZERO)
+        if not stands_by(order):
+            return max(held - (stake.buys if order.side is Side.BUY else stake.sells), ZERO)
+        parent = self.pending.get(order.link.parent) if order.link is not None and order.link.parent else None
+        return held if parent is None or parent.side is order.side else held + parent.leaves
 
-    def _open(self, order: OrderTerms) -> Iterable[tuple[Holding, Side, Decimal]]:
-        yield (order.strategy, order.instrument), order.side, order.quantity
-        for pending in self.pending.values():
-            yield pending.holding, pending.side, pending.leaves
+    def _stake(self, holding: Holding) -> Stake:
+        stake = self.stakes.get(holding)
+        if stake is None:
+            stake = self.stakes[holding] = Stake()
+        return stake
+
+    def _move(self, holding: Holding, quantity: Decimal) -> None:
+        stake = self._stake(holding)
+        stake.position += quantity
+        stake.weigh()
+
+    def _add(self, pending: Pending) -> None:
+        order, holding = pending.order, pending.holding
+        self.pending[order.client_order_id] = pending
+        self.open_orders[order.strategy] = self.open_orders.get(order.strategy, 0) + 1
+        self._stake(holding).add(order, pending.leaves + pending.more)
+
+    def _take(self, client_order_id: str) -> Pending | None:
+        pending = self.pending.pop(client_order_id, None)
+        if pending is not None:
+            self.open_orders[pending.order.strategy] -= 1
+            self.stakes[pending.holding].add(pending.order, -(pending.leaves + pending.more))
+        return pending

@@ -1,87 +1,156 @@
 """Risk: judge every intent on the rails, and let through what none objects to."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import ClassVar
 
-from contracts.control import GuardSet, TradingStateSet
+from contracts.books import CapitalAllocated, EquityMarked, PositionClosed
+from contracts.control import Alert, GuardSet, LockLifted, TradingStateSet
 from contracts.event import Event
-from contracts.market import Quote
+from contracts.market import Funding, Quote
 from contracts.orders import (
+    AmendApproved,
+    AmendIntent,
+    AmendRejected,
+    ExecutionOverride,
     OrderCanceled,
     OrderDenied,
     OrderExpired,
     OrderFilled,
     OrderIntent,
     OrderRejected,
+    OrderUpdated,
+    OrderUpdateRejected,
+    ProtectiveIntent,
     RiskApproved,
+    RiskLocked,
     RiskRejected,
 )
 from contracts.permission import Permission
-from contracts.types import InstrumentId
+from contracts.types import CircuitState, InstrumentId, InstrumentState, Severity
+from contracts.venue import InstrumentStatus, VenueHealth
+from services.risk.activity import Activity
+from services.risk.amendments import judge_amendment
+from services.risk.correlations import Correlations, Samples
 from services.risk.exposure import Exposure, ExposureState
-from services.risk.rails import Situation, objections
+from services.risk.locks import Lock, Locks
+from services.risk.losses import Losses
+from services.risk.protections import Protections
 from services.risk.settings import RiskSettings
+from services.risk.situation import Ground
+from services.risk.verdict import judge, judge_protective
 from tape.component import Component, on
 from venues.instruments import Listing
-
-REMEMBERED_IDS = 100_000
-"""How many judged orders are remembered against a repetition."""
 
 
 @dataclass(slots=True)
 class RiskState:
     trading: Permission
-    exposure: ExposureState
     quotes: dict[InstrumentId, Quote]
-    judged: dict[str, None]
-    """Ids of orders, the oldest first."""
+    marks: dict[InstrumentId, float]
+    statuses: dict[InstrumentId, InstrumentStatus]
+    circuits: dict[str, CircuitState]
+    overrides: dict[InstrumentId, ExecutionOverride]
+    capital: dict[str, Decimal]
+    exposure: ExposureState
+    activity: Activity
+    losses: Losses
+    protections: Protections
+    locks: Locks
+    samples: Samples
 
 
 class Risk(Component):
-    produces: ClassVar[tuple[type[Event], ...]] = (RiskApproved, RiskRejected)
+    produces: ClassVar[tuple[type[Event], ...]] = (
+        RiskApproved,
+        RiskRejected,
+        AmendApproved,
+        AmendRejected,
+        RiskLocked,
+        Alert,
+    )
     State = RiskState
+    state_version = 2
 
     def __init__(self, settings: RiskSettings, listing: Listing) -> None:
         super().__init__("risk")
-        self.settings = settings
-        self.listing = listing
-        self.trading = Permission()
-        self.exposure = Exposure()
-        self.quotes: dict[InstrumentId, Quote] = {}
-        self._judged: dict[str, None] = {}
+        self.ground = Ground(settings, listing, Correlations(settings))
+
+    @property
+    def exposure(self) -> Exposure:
+        return self.ground.exposure
 
     def state(self) -> RiskState:
-        return RiskState(self.trading, self.exposure.state(), self.quotes, self._judged)
+        ground = self.ground
+        return RiskState(
+            ground.trading,
+            ground.quotes,
+            ground.marks,
+            ground.statuses,
+            ground.circuits,
+            ground.overrides,
+            ground.capital,
+            ground.exposure.state(),
+            ground.activity,
+            ground.losses,
+            ground.protections,
+            ground.locks,
+            ground.correlations.samples,
+        )
 
     def restore(self, state: RiskState) -> None:
-        self.trading = state.trading
-        self.exposure.restore(state.exposure)
-        self.quotes = state.quotes
-        self._judged = state.judged
+        ground = self.ground
+        ground.trading, ground.quotes, ground.marks = state.trading, state.quotes, state.marks
+        ground.statuses, ground.circuits, ground.overrides = state.statuses, state.circuits, state.overrides
+        ground.capital, ground.activity, ground.losses = state.capital, state.activity, state.losses
+        ground.protections, ground.locks = state.protections, state.locks
+        ground.exposure.restore(state.exposure)
+        ground.correlations.restore(state.samples)
+
+    # -- the market ----------------------------------------------------------------------------------------------------
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> None:
-        self.quotes[quote.instrument] = quote
+        ground = self.ground
+        if quote.ts_init >= ground.correlations.samples.next_at:
+            ground.correlations.sample(ground.quotes, quote.ts_init)
+        ground.quotes[quote.instrument] = quote
+
+    @on(Funding)
+    def on_funding(self, funding: Funding) -> None:
+        self.ground.marks[funding.instrument] = funding.mark
+
+    @on(InstrumentStatus)
+    def on_status(self, status: InstrumentStatus) -> None:
+        if status.state is InstrumentState.TRADING:
+            self.ground.statuses.pop(status.instrument, None)
+        else:
+            self.ground.statuses[status.instrument] = status
+
+    @on(VenueHealth)
+    def on_health(self, health: VenueHealth) -> None:
+        self.ground.circuits[health.venue] = health.state
+
+    @on(ExecutionOverride)
+    def on_override(self, override: ExecutionOverride) -> None:
+        self.ground.overrides[override.instrument] = override
+
+    # -- what is wanted ------------------------------------------------------------------------------------------------
 
     @on(OrderIntent)
     def on_intent(self, intent: OrderIntent) -> tuple[RiskApproved | RiskRejected]:
-        order = intent.order
-        situation = Situation(
-            settings=self.settings,
-            listing=self.listing,
-            exposure=self.exposure,
-            quotes=self.quotes,
-            state=self.trading.state,
-            is_known_id=order.client_order_id in self._judged,
-            intent=intent,
-        )
-        reasons = tuple(objections(situation))
-        self._remember(order.client_order_id)
-        if reasons:
-            return (RiskRejected(ts_event=intent.ts_event, ts_init=intent.ts_init, order=order, reasons=reasons),)
-        assert situation.mark is not None, "an order without a mark passed the rails"
-        self.exposure.reserve(order)
-        return (RiskApproved(ts_event=intent.ts_event, ts_init=intent.ts_init, order=order, mark=situation.mark),)
+        return (judge(self.ground, intent),)
+
+    @on(ProtectiveIntent)
+    def on_protective(self, intent: ProtectiveIntent) -> tuple[RiskApproved | RiskRejected]:
+        return (judge_protective(self.ground, intent),)
+
+    @on(AmendIntent)
+    def on_amendment(self, intent: AmendIntent) -> tuple[AmendApproved | AmendRejected]:
+        return (judge_amendment(self.ground, intent),)
+
+    # -- what became of it ---------------------------------------------------------------------------------------------
 
     @on(OrderFilled)
     def on_fill(self, fill: OrderFilled) -> None:
@@ -91,11 +160,53 @@ class Risk(Component):
     def on_order_end(self, end: OrderDenied | OrderRejected | OrderCanceled | OrderExpired) -> None:
         self.exposure.released(end.client_order_id)
 
+    @on(OrderUpdated)
+    def on_update(self, update: OrderUpdated) -> None:
+        self.exposure.updated(update)
+
+    @on(OrderUpdateRejected)
+    def on_update_refused(self, refusal: OrderUpdateRejected) -> None:
+        self.exposure.not_updated(refusal.client_order_id)
+
+    @on(EquityMarked)
+    def on_equity(self, mark: EquityMarked) -> Iterator[RiskLocked]:
+        return self._locked(self.ground.losses.marked(mark, self.ground.settings), mark)
+
+    @on(PositionClosed)
+    def on_closed(self, closed: PositionClosed) -> Iterator[RiskLocked]:
+        ground = self.ground
+        equity = ground.losses.equity(closed.strategy, ground.settings)
+        yield from self._locked(ground.losses.closed(closed, ground.settings), closed)
+        yield from self._locked(ground.protections.closed(closed, equity, ground.settings), closed)
+
+    def _locked(self, locks: Iterable[Lock], event: Event) -> Iterator[RiskLocked]:
+        said = (self.ground.locks.add(lock, event) for lock in locks)
+        return (locked for locked in said if locked is not None)
+
+    # -- what people and guards say ------------------------------------------------------------------------------------
+
     @on(TradingStateSet, GuardSet)
     def on_control(self, control: TradingStateSet | GuardSet) -> None:
-        self.trading.hear(control)
+        self.ground.trading.hear(control)
 
-    def _remember(self, client_order_id: str) -> None:
-        self._judged[client_order_id] = None
-        if len(self._judged) > REMEMBERED_IDS:
-            del self._judged[next(iter(self._judged))]
+    @on(CapitalAllocated)
+    def on_capital(self, allocated: CapitalAllocated) -> None:
+        self.ground.capital[allocated.strategy] = allocated.capital
+
+    @on(LockLifted)
+    def on_lifted(self, lifted: LockLifted) -> Iterator[Alert] | None:
+        if self.ground.locks.lift(lifted):
+            return None
+        scope = f"{lifted.strategy or 'any strategy'}, {lifted.instrument or 'any instrument'}"
+        return iter(
+            (
+                Alert(
+                    ts_event=lifted.ts_event,
+                    ts_init=lifted.ts_init,
+                    component=self.name,
+                    severity=Severity.INFO,
+                    code="nothing_locked",
+                    message=f"{lifted.operator} lifts {lifted.rail.value} of {scope}: nothing such is locked",
+                ),
+            )
+        )

@@ -1,79 +1,59 @@
 """Router: bring approved orders to the venue and turn its reports into the one life of each order.
 
-A report that cannot happen to an order that stands where it does becomes an alert: never an exception, never a silence.
+What a venue lacks is done here: conditions, trailing stops, times in force, lists, slices. A report that cannot happen
+to an order that stands where it does becomes an alert: never an exception, never a silence.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import ClassVar, TypedDict
+from dataclasses import dataclass
+from typing import ClassVar
 
+from contracts.clock import ClockTick
 from contracts.control import Alert, GuardSet, TradingStateSet
 from contracts.event import Event
-from contracts.lifecycle import Life
+from contracts.market import Funding, Quote, Trade
 from contracts.orders import (
+    AmendApproved,
+    CancelIntent,
+    ExecutionOverride,
     OrderAccepted,
-    OrderCanceled,
-    OrderCancelRejected,
-    OrderDenied,
     OrderExpired,
-    OrderFilled,
     OrderInitialized,
-    OrderPendingCancel,
-    OrderRejected,
     OrderSubmitted,
     OrderTerms,
     RiskApproved,
 )
 from contracts.ownership import ORDER_EVENTS, VENUE_COMMANDS
 from contracts.permission import Permission
-from contracts.types import MAX_TEXT, InstrumentId, OrderStatus, Severity, TradingState
+from contracts.types import InstrumentId, OrderType, Severity, TimeInForce, TradingState
 from contracts.venue import (
-    CancelOrder,
-    SubmitOrder,
     VenueAccepted,
+    VenueAmended,
+    VenueAmendRejected,
     VenueCanceled,
     VenueCancelRejected,
     VenueExpired,
     VenueFilled,
+    VenueForeignOrder,
     VenueRejected,
     VenueReport,
+    VenueTriggered,
 )
+from services.router.book import Order, Slice
+from services.router.desk import PROTECTORS, Desk, survives_a_halt
+from services.router.overrides import Quality
+from services.router.pacing import Lane
 from services.router.settings import RouterSettings
+from services.router.steps import NAME, Answer, alert, at, filled, illegal, of, said_by, tells_nothing_new
+from services.router.timers import Alarm, Timers
+from services.router.triggers import Seen
 from tape.component import Component, on
+from venues.instruments import Listing
 
-
-class _Of(TypedDict):
-    """What every order event says."""
-
-    ts_event: int
-    ts_init: int
-    client_order_id: str
-    strategy: str
-    instrument: InstrumentId
-
-
-Answer = VenueAccepted | VenueRejected | VenueCanceled | VenueExpired | VenueCancelRejected
-
-
-@dataclass(slots=True)
-class Order:
-    """An order in the router's books."""
-
-    terms: OrderTerms
-    life: Life = field(default_factory=Life)
-    filled: Decimal = Decimal(0)
-    trades: dict[str, None] = field(default_factory=dict)
-    """Ids of the fills that are booked."""
-
-    def at(self, event: Event) -> _Of:
-        return _Of(
-            ts_event=event.ts_event,
-            ts_init=event.ts_init,
-            client_order_id=self.terms.client_order_id,
-            strategy=self.terms.strategy,
-            instrument=self.terms.instrument,
-        )
+MAY_CANCEL = PROTECTORS | {"ops"}
+"""Who may cancel the orders of anybody."""
+UNLISTED: Listing = {}
+"""Without a listing, quantities come in units of the last digit of an order's own."""
 
 
 @dataclass(slots=True)
@@ -82,144 +62,262 @@ class RouterState:
     orders: dict[str, Order]
     closed: dict[str, None]
     """Ids of orders, the first that was closed first."""
+    seen: Seen
+    timers: Timers
+    lanes: dict[str, Lane]
+    asked: int
+    watched: dict[InstrumentId, dict[str, None]]
+    quality: dict[InstrumentId, Quality]
 
 
 class Router(Component):
-    produces: ClassVar[tuple[type[Event], ...]] = (*ORDER_EVENTS, *VENUE_COMMANDS, Alert)
+    produces: ClassVar[tuple[type[Event], ...]] = (*ORDER_EVENTS, *VENUE_COMMANDS, ExecutionOverride, Alert)
     State = RouterState
+    state_version = 2
 
-    def __init__(self, settings: RouterSettings) -> None:
-        super().__init__("router")
-        self.settings = settings
-        self.trading = Permission()
-        self.orders: dict[str, Order] = {}
-        self._closed: dict[str, None] = {}
+    def __init__(self, settings: RouterSettings, listing: Listing = UNLISTED) -> None:
+        super().__init__(NAME)
+        self.desk = Desk(settings, listing)
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        return self.desk.book.orders
 
     def state(self) -> RouterState:
-        return RouterState(self.trading, self.orders, self._closed)
+        desk = self.desk
+        return RouterState(
+            desk.trading,
+            desk.book.orders,
+            desk.book.closed,
+            desk.seen,
+            desk.timers,
+            desk.asking.pacing.lanes,
+            desk.asking.pacing.asked,
+            desk.watched,
+            desk.quality,
+        )
 
     def restore(self, state: RouterState) -> None:
-        self.trading = state.trading
-        self.orders = state.orders
-        self._closed = state.closed
-        self._forget_oldest()
+        desk = self.desk
+        desk.trading = state.trading
+        desk.book.restore(state.orders, state.closed)
+        desk.seen, desk.timers = state.seen, state.timers
+        desk.asking.pacing.lanes, desk.asking.pacing.asked = state.lanes, state.asked
+        desk.watched, desk.quality = state.watched, state.quality
+
+    # -- the market and the time ---------------------------------------------------------------------------------------
+
+    @on(Quote)
+    def on_quote(self, quote: Quote) -> Iterator[Event] | None:
+        """None when it concerns no order of ours: that is nearly always so, and has to be cheap."""
+        desk = self.desk
+        desk.seen.quotes[quote.instrument] = quote
+        if quote.ts_init >= desk.timers.next_at or quote.instrument in desk.watched:
+            return self._on_market(quote)
+        return None
+
+    @on(Trade)
+    def on_trade(self, trade: Trade) -> Iterator[Event] | None:
+        self.desk.seen.trade(trade)
+        return self._on_market(trade) if trade.instrument in self.desk.watched else None
+
+    @on(Funding)
+    def on_funding(self, funding: Funding) -> Iterator[Event] | None:
+        self.desk.seen.funding(funding)
+        return self._on_market(funding) if funding.instrument in self.desk.watched else None
+
+    @on(ClockTick)
+    def on_tick(self, tick: ClockTick) -> Iterator[Event] | None:
+        return self.desk.on_time(tick) if tick.ts_init >= self.desk.timers.next_at else None
+
+    def _on_market(self, shown: Quote | Trade | Funding) -> Iterator[Event]:
+        """What is over by now is not triggered any more."""
+        yield from self.desk.on_time(shown)
+        yield from self.desk.look_around(shown.instrument, shown)
+
+    # -- what is wanted ------------------------------------------------------------------------------------------------
 
     @on(RiskApproved)
     def on_approval(self, approval: RiskApproved) -> Iterator[Event]:
-        terms = approval.order
-        order = Order(terms)
-        if terms.client_order_id in self.orders:
-            yield self._alert(approval, "duplicate_order", f"order {terms.client_order_id} was approved before")
-            return
-        self.orders[terms.client_order_id] = order
-        yield OrderInitialized(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
-        if self.trading.state is TradingState.HALTED:
-            yield from self._step(order, OrderDenied(**order.at(approval), reason="trading was halted meanwhile"))
-            return
-        yield from self._step(order, OrderSubmitted(**order.at(approval)))
-        yield SubmitOrder(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
+        return self.desk.take(approval)
+
+    @on(AmendApproved)
+    def on_amendment(self, approval: AmendApproved) -> Iterator[Event]:
+        wanted = approval.amendment
+        order = self.orders.get(wanted.client_order_id)
+        objection = _objection(order, wanted.client_order_id, wanted.instrument)
+        if order is None or objection is not None:
+            yield alert(approval, "amend_refused", f"no amendment: {objection}", Severity.INFO)
+        else:
+            yield from self.desk.changes.amend(order, wanted, approval)
+
+    @on(CancelIntent)
+    def on_cancel(self, intent: CancelIntent) -> Iterator[Event]:
+        order = self.orders.get(intent.client_order_id)
+        objection = _objection(order, intent.client_order_id, intent.instrument)
+        if order is None or objection is not None:
+            yield alert(intent, "cancel_refused", f"no cancel by {intent.by}: {objection}", Severity.INFO)
+        elif not _may_cancel(intent.by, order.terms):
+            text = f"{intent.by} may not cancel {order.id}, which {order.terms.strategy} trades"
+            yield alert(intent, "cancel_forbidden", f"{text}: its owner, its author or the operator may")
+        else:
+            yield from self.desk.cancel(order, f"canceled by {intent.by}: {intent.reason}", intent)
 
     @on(TradingStateSet, GuardSet)
     def on_control(self, control: TradingStateSet | GuardSet) -> Iterator[Event]:
-        """A halt takes every open order from the venue, and what risk approved just before it stays here."""
-        self.trading.hear(control)
+        """A halt takes back every open order but those that end a loss."""
+        self.desk.trading.hear(control)
         if control.state is not TradingState.HALTED:
             return
-        for order in list(self.orders.values()):
-            if order.life.closed or order.life.status is OrderStatus.PENDING_CANCEL:
-                continue
-            yield from self._step(order, OrderPendingCancel(**order.at(control)))
-            yield CancelOrder(
-                ts_event=control.ts_event,
-                ts_init=control.ts_init,
-                client_order_id=order.terms.client_order_id,
-                instrument=order.terms.instrument,
-            )
+        for order in self.desk.book.open_orders():
+            if not survives_a_halt(order.terms):
+                yield from self.desk.cancel(order, "trading was halted", control)
 
-    @on(VenueAccepted, VenueRejected, VenueCanceled, VenueExpired, VenueCancelRejected)
+    # -- what a venue says ---------------------------------------------------------------------------------------------
+
+    @on(
+        VenueAccepted,
+        VenueRejected,
+        VenueCanceled,
+        VenueExpired,
+        VenueCancelRejected,
+        VenueTriggered,
+        VenueAmendRejected,
+    )
     def on_report(self, report: Answer) -> Iterator[Event]:
+        ticket = self.desk.book.find(report.client_order_id)
+        if ticket is None:
+            return _unknown(report)
+        if ticket.terms.instrument != report.instrument:
+            return _elsewhere(report, ticket.terms)
+        if isinstance(ticket, Slice):
+            return self.desk.parts.report(self.desk.book.order_of(ticket), ticket, report)
+        return self._on_answer(ticket, report)
+
+    def _on_answer(self, order: Order, report: Answer) -> Iterator[Event]:
+        step = said_by(report, of(order.terms, report))
+        if tells_nothing_new(step, order):
+            return
+        if not order.sent or order.slicing is not None:
+            yield illegal(step, order)
+            return
+        if isinstance(report, VenueAmendRejected):
+            yield from self.desk.changes.refused(order, report)
+            return
+        if order.expiring and isinstance(report, VenueCanceled):
+            step = OrderExpired(**of(order.terms, report), reason="its time in force is over")
+        possible = order.life.after(step) is not None
+        yield from self.desk.step(order, step)
+        if possible and isinstance(report, VenueCancelRejected):
+            yield from self._on_cancel_rejected(order, report)
+
+    def _on_cancel_rejected(self, order: Order, report: VenueCancelRejected) -> Iterator[Event]:
+        order.cancel_asked = False
+        if order.expiring and not order.life.closed:
+            order.expiry_tries += 1
+            if order.expiry_tries > self.desk.settings.query_attempts:
+                text = f"{order.id} in {order.terms.instrument} is over, and the venue does not take it back"
+                yield alert(report, "not_expired", f"{text}: {report.reason}; cancel it there")
+            else:
+                again = report.ts_init + self.desk.settings.query_after_ms * 1_000_000
+                self.desk.timers.add(again, Alarm.EXPIRY, order.id)
+        yield from self.desk.changes.settle(order, report)
+
+    @on(VenueAmended)
+    def on_amended(self, report: VenueAmended) -> Iterator[Event]:
         order = self.orders.get(report.client_order_id)
-        return self._unknown(report) if order is None else self._step(order, _said_by(report, order.at(report)))
+        if order is None:
+            return _unknown(report)
+        if order.terms.instrument != report.instrument or not order.sent or order.slicing is not None:
+            return _elsewhere(report, order.terms)
+        return self.desk.changes.amended(order, report)
 
     @on(VenueFilled)
     def on_filled(self, report: VenueFilled) -> Iterator[Event]:
-        order = self.orders.get(report.client_order_id)
-        if order is None:
-            yield from self._unknown(report)
+        ticket = self.desk.book.find(report.client_order_id)
+        if ticket is None:
+            yield from _unknown(report)
             return
+        order = self.desk.book.order_of(ticket)
         if report.trade_id in order.trades:
             return
-        terms = order.terms
-        cumulative = order.filled + report.quantity
-        if cumulative > terms.quantity or report.side is not terms.side or report.instrument != terms.instrument:
-            been = f"{order.filled} of {terms.quantity} {terms.instrument} of {terms.client_order_id} are filled"
-            text = f"{report.side.value} {report.quantity} {report.instrument} at {report.price}"
-            yield self._alert(report, "impossible_fill", f"{been}; now {text}, trade {report.trade_id}")
+        if problem := _impossible(report, ticket, order):
+            yield alert(report, "impossible_fill", problem, Severity.CRITICAL)
             return
-        fill = OrderFilled(
-            **order.at(report),
-            trade_id=report.trade_id,
+        fill = filled(order, report)
+        if not ticket.sent or order.life.after(fill) is None:
+            yield illegal(fill, ticket)
+            return
+        order.filled += report.quantity
+        order.trades[report.trade_id] = None
+        if isinstance(ticket, Slice):
+            ticket.filled += report.quantity
+        yield from self.desk.step(order, fill)
+        if isinstance(ticket, Slice):
+            yield from self.desk.parts.filled(order, ticket, fill)
+
+    @on(VenueForeignOrder)
+    def on_foreign(self, report: VenueForeignOrder) -> Iterator[Event]:
+        """Take an order that nobody here sent into the books of a strategy, if the gateway was told to adopt it."""
+        what = f"{report.side.value} {report.quantity} {report.instrument} ({report.client_order_id})"
+        known = self.desk.book.find(report.client_order_id)
+        if known is not None:
+            if (known.terms.side, known.terms.instrument) != (report.side, report.instrument):
+                yield alert(report, "foreign_order", f"{what} has the id of another order of ours: {report.reason}")
+        elif not report.adopted:
+            yield alert(report, "foreign_order", f"{what} is not ours and stays alone: {report.reason}")
+        else:
+            yield from self._adopt(report)
+
+    def _adopt(self, report: VenueForeignOrder) -> Iterator[Event]:
+        terms = OrderTerms(
+            client_order_id=report.client_order_id,
+            strategy=report.strategy,
+            instrument=report.instrument,
             side=report.side,
-            price=report.price,
             quantity=report.quantity,
-            cumulative=cumulative,
-            leaves=terms.quantity - cumulative,
-            fee=report.fee,
-            currency=report.currency,
-            liquidity=report.liquidity,
+            order_type=OrderType.MARKET if report.limit_price is None else OrderType.LIMIT,
+            limit_price=report.limit_price,
+            time_in_force=TimeInForce.GTC,
+            reduce_only=False,
         )
-        if order.life.after(fill) is not None:
-            order.filled = cumulative
-            order.trades[report.trade_id] = None
-        yield from self._step(order, fill)
-
-    def _step(self, order: Order, event: Event) -> Iterator[Event]:
-        """Say `event` if it can happen to the order, and an alert if it cannot."""
-        life = order.life.after(event)
-        if life is None:
-            text = f"{type(event).__name__} for {order.terms.client_order_id}, which is {order.life.status.value}"
-            yield self._alert(event, "illegal_report", text)
-            return
-        order.life = life
-        if life.closed:
-            self._remember_closed(order.terms.client_order_id)
-        yield event
-
-    def _unknown(self, report: VenueReport) -> Iterator[Event]:
-        text = f"{type(report).__name__} for {report.client_order_id}, which nobody here sent"
-        yield self._alert(report, "unknown_order", text)
-
-    def _alert(self, event: Event, code: str, message: str) -> Alert:
-        """Call a person; a trade that we could not book is critical, for our books then differ from the venue's."""
-        return Alert(
-            ts_event=event.ts_event,
-            ts_init=event.ts_init,
-            component=self.name,
-            severity=Severity.CRITICAL if isinstance(event, VenueFilled | OrderFilled) else Severity.WARNING,
-            code=code,
-            message=message[:MAX_TEXT],
-        )
-
-    def _remember_closed(self, client_order_id: str) -> None:
-        self._closed[client_order_id] = None
-        self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        while len(self._closed) > self.settings.remembered_orders:
-            oldest = next(iter(self._closed))
-            del self._closed[oldest], self.orders[oldest]
+        order = Order(terms, approved=terms.quantity, full=terms.quantity, granted=terms.quantity, sent=True)
+        self.desk.book.add(order)
+        yield OrderInitialized(**at(report), order=terms)
+        yield from self.desk.step(order, OrderSubmitted(**of(terms, report)))
+        yield from self.desk.step(order, OrderAccepted(**of(terms, report), venue_order_id=report.venue_order_id))
 
 
-def _said_by(report: Answer, of: _Of) -> Event:
-    """Give the step in an order's life that a report other than a fill stands for."""
-    match report:
-        case VenueAccepted():
-            return OrderAccepted(**of, venue_order_id=report.venue_order_id)
-        case VenueRejected():
-            return OrderRejected(**of, reason=report.reason)
-        case VenueCanceled():
-            return OrderCanceled(**of, reason=report.reason)
-        case VenueExpired():
-            return OrderExpired(**of, reason=report.reason)
-        case VenueCancelRejected():
-            return OrderCancelRejected(**of, reason=report.reason)
+def _objection(order: Order | None, client_order_id: str, instrument: InstrumentId) -> str | None:
+    if order is None:
+        return f"{client_order_id} is not known here, or was closed long ago"
+    if order.terms.instrument != instrument:
+        return f"{client_order_id} trades {order.terms.instrument}, not {instrument}"
+    return f"{client_order_id} is {order.life.status.value} already" if order.life.closed else None
+
+
+def _may_cancel(by: str, terms: OrderTerms) -> bool:
+    return by in MAY_CANCEL or by == terms.strategy or terms.client_order_id.startswith(f"{by}-")
+
+
+def _impossible(report: VenueFilled, ticket: Order | Slice, order: Order) -> str | None:
+    """Say why a trade cannot be one of this order, with both sides of it."""
+    terms = ticket.terms
+    too_much = ticket.filled + report.quantity > terms.quantity
+    too_much = too_much or order.filled + report.quantity > order.terms.quantity
+    if not too_much and (report.side, report.instrument) == (terms.side, terms.instrument):
+        return None
+    been = f"{ticket.filled} of {terms.side.value} {terms.quantity} {terms.instrument} of {ticket.id} are filled"
+    now = f"{report.side.value} {report.quantity} {report.instrument} at {report.price}"
+    return f"{been}; now {now}, trade {report.trade_id}; it is not booked: compare with the venue"
+
+
+def _unknown(report: VenueReport) -> Iterator[Event]:
+    text = f"{type(report).__name__} for {report.client_order_id}, which nobody here sent"
+    severity = Severity.CRITICAL if isinstance(report, VenueFilled) else Severity.WARNING
+    yield alert(report, "unknown_order", text, severity)
+
+
+def _elsewhere(report: VenueReport, terms: OrderTerms) -> Iterator[Event]:
+    text = f"{type(report).__name__} in {report.instrument} for {terms.client_order_id} in {terms.instrument}"
+    yield alert(report, "illegal_report", f"{text}, of which the venue knows nothing such; nothing was changed")

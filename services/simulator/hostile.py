@@ -13,26 +13,23 @@ from pydantic import Field
 
 from contracts.codec import CODEC, type_header, write
 from contracts.event import Event
-from contracts.market import Quote, Trade
+from contracts.market import Funding, Quote, Trade
 from contracts.orders import OrderTerms
-from contracts.ownership import VENUE_COMMANDS, VENUE_REPORTS
+from contracts.ownership import VENUE_ACCOUNT, VENUE_COMMANDS, VENUE_REPORTS
 from contracts.types import InstrumentId
 from contracts.venue import (
+    AmendOrder,
     CancelOrder,
+    QueryOrder,
     SubmitOrder,
-    VenueAccepted,
-    VenueCanceled,
-    VenueCancelRejected,
-    VenueExpired,
     VenueFilled,
     VenueRejected,
+    VenueReport,
 )
 from tape.blueprint import Blueprint
 from tape.component import Component, Outputs, on
 from venues.instruments import BINANCE_SPOT
 from venues.simulated import ExchangeState, SimulatedExchange, SimulationSettings
-
-Report = VenueAccepted | VenueRejected | VenueFilled | VenueCanceled | VenueExpired | VenueCancelRejected
 
 
 class HostileSettings(SimulationSettings):
@@ -63,7 +60,7 @@ class HostileState:
 
 
 class HostileGateway(Component):
-    produces: ClassVar[tuple[type[Event], ...]] = VENUE_REPORTS
+    produces: ClassVar[tuple[type[Event], ...]] = (*VENUE_REPORTS, *VENUE_ACCOUNT)
     durable: ClassVar[tuple[type[Event], ...]] = VENUE_COMMANDS
     State = HostileState
 
@@ -98,9 +95,13 @@ class HostileGateway(Component):
             reports += self.exchange.command(CancelOrder(**_of(command.order, command))) or ()
         return self._spoil(reports, command)
 
-    @on(CancelOrder)
-    def on_cancel(self, command: CancelOrder) -> Outputs:
+    @on(CancelOrder, AmendOrder, QueryOrder)
+    def on_request(self, command: CancelOrder | AmendOrder | QueryOrder) -> Outputs:
         return self._spoil(self.exchange.command(command), command)
+
+    @on(Funding)
+    def on_funding(self, funding: Funding) -> Outputs:
+        return self._spoil(self.exchange.on_funding(funding), funding)
 
     def _spoil(self, reports: Outputs, now: Event) -> Iterator[Event] | None:
         due = [held for held in self.held if held.until <= now.ts_init]
@@ -121,7 +122,9 @@ class HostileGateway(Component):
     def _let_through(self, reports: list[Event], random: Random, now: Event) -> Iterator[Event]:
         settings = self.settings
         for report in reports:
-            assert isinstance(report, Report)
+            if not isinstance(report, VenueReport):
+                yield report
+                continue
             for _ in range(2 if random.random() < settings.twice else 1):
                 if random.random() < settings.late:
                     until = now.ts_init + random.randrange(1, settings.late_ms * 1_000_000)
@@ -149,7 +152,7 @@ def _of(order: OrderTerms, now: Event) -> _Of:
     )
 
 
-def _untrue(report: Report, random: Random) -> Report:
+def _untrue(report: VenueReport, random: Random) -> VenueReport:
     """Make of a report one that cannot be true: of an order that nobody sent, or of more than was ordered."""
     if isinstance(report, VenueFilled) and random.random() < 0.5:
         return replace(report, trade_id=f"{report.trade_id}-more", quantity=report.quantity * 1000)

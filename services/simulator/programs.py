@@ -8,22 +8,28 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from contracts.types import Interval
+from services.allocator.settings import AllocatorSettings
 from services.bars.settings import BarsSettings, PriceSource
 from services.catalog import BLUEPRINTS
 from services.clock.settings import ClockSettings, ClockSource
+from services.depeg.settings import DepegSettings
 from services.feed.app import Feed
 from services.feed.settings import FeedSettings
+from services.funding.settings import FundingSettings
+from services.gateway.settings import GatewaySettings
 from services.portfolio.settings import PortfolioSettings
+from services.probe.settings import ProbeSettings
 from services.risk.settings import RiskSettings
 from services.router.settings import RouterSettings
 from services.simulator.hostile import HOSTILE, HostileSettings
 from services.simulator.plan import Plan
+from services.stops.settings import StopsSettings
 from services.trend.settings import TrendSettings
 from tape.blueprint import Blueprint
 from tape.history import History
 from tape.host import Host, HostState
 from tape.wire import Wire
-from venues.simulated import SimulationSettings
+from venues.instruments import BINANCE_SPOT
 
 
 class Program(Protocol):
@@ -65,6 +71,8 @@ class Hosted:
             await self.host.stop()
 
 
+BTC = next(iter(BINANCE_SPOT))
+
 TREND = TrendSettings(
     interval=Interval.S1,
     fast=1,
@@ -87,8 +95,13 @@ SETTINGS: Mapping[str, tuple[BaseModel, ...]] = {
     "trend": (TREND, TREND.model_copy(update={"slow": 4, "stop_atr": 1.0})),
     "risk": (RiskSettings(), RiskSettings(max_symbol_exposure=2600)),
     "router": (RouterSettings(), RouterSettings(remembered_orders=5)),
-    "gateway": (SimulationSettings(latency_ms=40), SimulationSettings(latency_ms=250)),
+    "gateway": (GatewaySettings(latency_ms=40), GatewaySettings(latency_ms=250)),
     "portfolio": (PortfolioSettings(), PortfolioSettings(mark_every_s=3)),
+    "stops": (StopsSettings(), StopsSettings(stop_bps=50)),
+    "allocator": (AllocatorSettings(), AllocatorSettings(capital_each=Decimal(50_000), rebalance_every_s=5)),
+    "depeg": (DepegSettings(), DepegSettings(enter_bps=30)),
+    "funding": (FundingSettings(),),
+    "probe": (ProbeSettings(), ProbeSettings(instruments=(BTC,), bars=Interval.S1, interval_s=2)),
 }
 """The settings of each component; where people change them between two runs, the later ones are chosen too."""
 

@@ -3,11 +3,11 @@
 from services.trend.rules import Trend
 from services.trend.settings import TrendSettings
 from tape.blueprint import Blueprint
-from venues.instruments import BINANCE_SPOT
+from venues.instruments import LISTING
 
 
 def _build(settings: TrendSettings) -> Trend:
-    return Trend(settings, BINANCE_SPOT)
+    return Trend(settings, LISTING)
 
 
 BLUEPRINT = Blueprint("trend", TrendSettings, _build)

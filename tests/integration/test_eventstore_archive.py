@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from contracts.books import EquityMarked
+from contracts.codec import encode
 from contracts.event import EVENT_TYPES, Event
 from contracts.examples import examples
 from contracts.market import Quote, Trade
@@ -18,6 +19,7 @@ from contracts.orders import OrderFilled, OrderRejected
 from contracts.recorded import Recorded, Unreadable
 from eventstore.archive import Archive, CheckpointMoved
 from eventstore.migrate import migrate
+from eventstore.projections import PROJECTIONS
 from eventstore.reader import last_position, read
 from eventstore.tables import TABLES
 from tests.property.event_strategies import events, tapes
@@ -83,7 +85,12 @@ def test_any_tape_comes_back_identical_and_in_order(
     archive.write(moved)
     back = list(read(connection, start + 1))
     assert back == moved
-    assert repr(back) == repr(moved)  # 0.10 is not 0.1
+    assert written(back) == written(moved)
+
+
+def written(tape: list[Recorded]) -> list[bytes]:
+    """Events digit for digit: 0.10 is not 0.1."""
+    return [encode(recorded.event) for recorded in tape]
 
 
 def test_what_is_no_event_is_kept_as_it_came(archive: Archive, store_url: str) -> None:
@@ -183,7 +190,7 @@ def test_what_was_left_open_is_folded_on_in_the_next_batch(archive: Archive, sto
         archive.write(tape[start : start + 7])
     at_sevens = projections(store_url)
     with psycopg.connect(store_url, autocommit=True) as connection:
-        for name in ("orders", "fills", "positions", "equity"):
+        for name in PROJECTIONS:
             connection.execute(f"TRUNCATE {name}".encode())
         connection.execute("TRUNCATE events, quotes, trades, bars")
         connection.execute("UPDATE checkpoints SET position = 0")
@@ -197,7 +204,7 @@ def projections(store_url: str) -> dict[str, list[tuple[object, ...]]]:
     with psycopg.connect(store_url) as connection:
         return {
             name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3".encode()).fetchall()
-            for name in ("orders", "fills", "positions", "equity")
+            for name in PROJECTIONS
         }
 
 
@@ -207,7 +214,7 @@ def test_positions_at_their_marks_and_cash_are_the_equity_to_the_last_digit(arch
     archive.write(tape[: last_mark + 1])
     with psycopg.connect(store_url) as connection:
         difference = connection.execute(
-            "SELECT equity - cash - (SELECT sum(quantity * mark) FROM positions) "
+            "SELECT equity - cash - balances - (SELECT sum(quantity * mark) FROM positions) "
             "FROM equity ORDER BY position DESC LIMIT 1"
         ).fetchone()
     assert difference == (0,)

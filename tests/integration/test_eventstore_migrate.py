@@ -1,22 +1,31 @@
 """Migrations: applied once, in order, never changed afterwards; and the role that may only look."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.types.json import Jsonb
 
+from contracts.orders import OrderFilled, OrderInitialized
+from contracts.recorded import Recorded
+from eventstore.archive import Archive
 from eventstore.edition import Edition, compression, edition_of
 from eventstore.grants import READER_ROLE
 from eventstore.migrate import MIGRATIONS, MigrationRefused, migrate, migrations
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.shape import Shape
+from eventstore.rebuild import rebuild
 from eventstore.tables import TABLES
+from tests.recordings import recording
+from tests.servers import fresh_database
 
 pytestmark = pytest.mark.integration
 
 NAMES = [migration.name for migration in migrations()]
+NEXT = f"{len(NAMES) + 1:04}"
 
 
 @pytest.fixture
@@ -40,8 +49,8 @@ def test_two_that_migrate_at_once_apply_each_migration_once(fresh_database_url: 
 
 def test_a_new_migration_is_applied_to_a_database_with_the_old_ones(fresh_database_url: str, folder: Path) -> None:
     migrate(fresh_database_url)
-    (folder / "0003_more.sql").write_text("CREATE TABLE more (x integer);")
-    assert migrate(fresh_database_url, folder) == ["0003_more"]
+    (folder / f"{NEXT}_more.sql").write_text("CREATE TABLE more (x integer);")
+    assert migrate(fresh_database_url, folder) == [f"{NEXT}_more"]
 
 
 def test_a_changed_migration_is_refused(fresh_database_url: str, folder: Path) -> None:
@@ -53,14 +62,14 @@ def test_a_changed_migration_is_refused(fresh_database_url: str, folder: Path) -
 
 
 def test_a_database_newer_than_the_code_is_refused(fresh_database_url: str, folder: Path) -> None:
-    (folder / "0003_future.sql").write_text("SELECT 1;")
+    (folder / f"{NEXT}_future.sql").write_text("SELECT 1;")
     migrate(fresh_database_url, folder)
-    with pytest.raises(MigrationRefused, match="is newer than this code: it has 0003_future"):
+    with pytest.raises(MigrationRefused, match=f"is newer than this code: it has {NEXT}_future"):
         migrate(fresh_database_url)
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(fresh_database_url: str, folder: Path) -> None:
-    (folder / "0003_broken.sql").write_text("CREATE TABLE half (x integer); SELECT 1 / 0;")
+    (folder / f"{NEXT}_broken.sql").write_text("CREATE TABLE half (x integer); SELECT 1 / 0;")
     with pytest.raises(errors.DivisionByZero):
         migrate(fresh_database_url, folder)
     with psycopg.connect(fresh_database_url) as connection:
@@ -85,6 +94,58 @@ def test_every_table_has_the_columns_the_code_writes(fresh_database_url: str) ->
                 [table],
             )
             assert {name for (name,) in found} == columns
+
+
+def test_what_was_folded_before_the_order_path_is_what_a_rebuild_finds(
+    database_url: str, fresh_database_url: str, folder: Path
+) -> None:
+    for later in sorted(folder.glob("*.sql"))[2:]:
+        later.unlink()
+    migrate(fresh_database_url, folder)
+    with fresh_database(database_url, "of_today") as today:
+        migrate(today)
+        archive = Archive(today)
+        archive.write([without_news(recorded) for recorded in recording(1_000)])
+        archive.close()
+        copy_what_was_known(today, fresh_database_url)
+    assert migrate(fresh_database_url)[0] == "0003_order_path"
+    reports = {report.projection: report for report in rebuild(fresh_database_url)}
+    for name in ("orders", "fills", "positions", "equity"):
+        assert reports[name].rows_before > 0
+        assert reports[name].equal, reports[name].sample
+    assert (reports["order_events"].rows_before, reports["order_events"].rows_after > 0) == (0, True)
+    assert all(report.equal for report in rebuild(fresh_database_url))
+
+
+def without_news(recorded: Recorded) -> Recorded:
+    """Give an event as it was before: orders had no lists, and fills did not tell their slippage."""
+    event = recorded.event
+    if isinstance(event, OrderFilled):
+        return replace(recorded, event=replace(event, slippage_bps=None))
+    if isinstance(event, OrderInitialized):
+        return replace(recorded, event=replace(event, order=replace(event.order, link=None)))
+    return recorded
+
+
+def copy_what_was_known(today: str, before: str) -> None:
+    """Give a database of before the rows that its code would have written."""
+    renamed = {"status_before_cancel": "otherwise"}
+    with psycopg.connect(today) as source, psycopg.connect(before) as target:
+        for table in (*(table.name for table in TABLES), "orders", "fills", "positions", "equity"):
+            columns = [
+                name
+                for (name,) in target.execute(
+                    "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+                    "AND attgenerated = '' AND NOT attisdropped",
+                    [table],
+                )
+            ]
+            select = ", ".join(renamed.get(name, name) for name in columns)
+            rows = source.execute(f"SELECT {select} FROM {table}".encode()).fetchall()
+            with target.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row([Jsonb(value) if isinstance(value, dict) else value for value in row])
+        target.execute("UPDATE checkpoints SET position = 1000")
 
 
 def test_readers_may_look_and_not_touch(fresh_database_url: str) -> None:

@@ -1,7 +1,7 @@
 """Any valid event of any declared type, made from the types' own annotations."""
 
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
@@ -9,13 +9,34 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from contracts.books import EquityMarked, MarkedPosition, PositionChanged
+from contracts.books import EquityMarked, MarkedBalance, MarkedPosition, PositionChanged
 from contracts.event import EVENT_TYPES, Event
 from contracts.examples import AT
 from contracts.market import Bar, Quote
-from contracts.orders import OrderTerms, RiskRejected
+from contracts.orders import (
+    Amendment,
+    AmendRejected,
+    OrderIntent,
+    OrderLink,
+    OrderTerms,
+    ProtectiveIntent,
+    RiskApproved,
+    RiskRejected,
+    Trail,
+    Twap,
+)
 from contracts.recorded import Recorded
-from contracts.types import Interval, OrderType, instrument_id
+from contracts.types import (
+    Contingency,
+    Interval,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TrailKind,
+    TriggerBy,
+    instrument_id,
+)
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "1000SATS-PERP_X")
 INSTRUMENTS = [instrument_id(venue, symbol) for venue in ("binance", "kraken") for symbol in SYMBOLS]
@@ -32,6 +53,7 @@ texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs
 tokens = st.text("abcXYZ019_-", min_size=1, max_size=12)
 money = st.decimals(min_value=-(10**12), max_value=10**12, places=9)
 positive_money = st.decimals(min_value=Decimal("1e-9"), max_value=10**12, places=9)
+twaps = st.builds(Twap, slices=st.integers(2, 1000), duration_ns=nanos)
 
 
 @st.composite
@@ -71,12 +93,59 @@ def bars(draw: st.DrawFn) -> Bar:
 
 @st.composite
 def order_terms(draw: st.DrawFn, client_order_ids: st.SearchStrategy[str] = tokens) -> OrderTerms:
-    order_type = draw(st.sampled_from(OrderType))
-    values = {field.name: draw(_values(OrderTerms, field.name)) for field in fields(OrderTerms)}
-    values["client_order_id"] = draw(client_order_ids)
-    values["order_type"] = order_type
-    values["limit_price"] = draw(positive_money) if order_type is OrderType.LIMIT else None
-    return OrderTerms(**values)
+    """Any order that could stand alone: some of what it may have is drawn, never what does not go together."""
+    order_type, time_in_force = draw(st.sampled_from(OrderType)), draw(st.sampled_from(TimeInForce))
+    trails = order_type is OrderType.TRAILING_STOP
+    rests = order_type.has_limit and time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
+    quantity = draw(positive_money)
+    return OrderTerms(
+        client_order_id=draw(client_order_ids),
+        strategy=draw(tokens),
+        instrument=draw(st.sampled_from(INSTRUMENTS)),
+        side=draw(st.sampled_from(Side)),
+        quantity=quantity,
+        order_type=order_type,
+        limit_price=draw(positive_money) if order_type.has_limit else None,
+        time_in_force=time_in_force,
+        reduce_only=draw(st.booleans()),
+        trigger_price=draw(positive_money) if order_type.is_conditional and not trails else None,
+        trigger_by=draw(st.sampled_from(TriggerBy)) if order_type.is_conditional else None,
+        trail=draw(st.builds(Trail, offset=positive_money, kind=st.sampled_from(TrailKind))) if trails else None,
+        expires_at=draw(nanos) if time_in_force is TimeInForce.GTD else None,
+        post_only=rests and draw(st.booleans()),
+        display_quantity=quantity if rests and draw(st.booleans()) else None,
+        twap=None if order_type.is_conditional else draw(st.none() | twaps),
+    )
+
+
+@st.composite
+def lists_of_orders(draw: st.DrawFn) -> tuple[OrderTerms, tuple[OrderTerms, ...]]:
+    """An order, and those that wait for it."""
+    entry = draw(order_terms())
+    others = draw(st.lists(order_terms(), max_size=2, unique_by=lambda order: order.client_order_id))
+    names = [f"{entry.client_order_id}-{number}" for number in range(len(others))]
+    if not others:
+        return entry, ()
+    own = OrderLink(list_id=entry.client_order_id, parent=None, siblings=(), contingency=None)
+    attached = []
+    for name, order in zip(names, others, strict=True):
+        siblings = tuple(other for other in names if other != name)
+        contingency = draw(st.sampled_from(Contingency)) if siblings else None
+        parent = entry.client_order_id
+        link = OrderLink(list_id=parent, parent=parent, siblings=siblings, contingency=contingency)
+        of_list = replace(order, strategy=entry.strategy, instrument=entry.instrument)
+        attached.append(replace(of_list, client_order_id=name, link=link))
+    return replace(entry, link=own), tuple(attached)
+
+
+amendments = st.builds(
+    Amendment,
+    client_order_id=tokens,
+    instrument=st.sampled_from(INSTRUMENTS),
+    quantity=positive_money,
+    limit_price=st.none() | positive_money,
+    trigger_price=st.none() | positive_money,
+)
 
 
 @st.composite
@@ -92,6 +161,8 @@ def position_changes(draw: st.DrawFn) -> PositionChanged:
         realized_pnl=draw(money),
         fees=draw(money),
         mark=draw(positive_money),
+        funding=draw(money),
+        position_side=draw(st.sampled_from(PositionSide)),
     )
 
 
@@ -114,19 +185,26 @@ def equity_marks(draw: st.DrawFn) -> EquityMarked:
                 unrealized_pnl=draw(_small_money),
             )
         )
+    balances = []
+    for currency in draw(st.lists(st.sampled_from(["BNB", "BTC"]), unique=True)):
+        amount, rate = draw(_small_money), draw(_small_positive)
+        balances.append(MarkedBalance(currency=currency, amount=amount, rate=rate, value=amount * rate))
     cash = draw(_small_money)
+    values = [position.value for position in positions] + [balance.value for balance in balances]
     return EquityMarked(
         ts_event=draw(nanos),
         ts_init=draw(nanos),
         strategy=draw(st.sampled_from(["trend", "scalper"])),
         currency="USDT",
         cash=cash,
-        equity=cash + sum(position.value for position in positions),
+        equity=cash + sum(values),
         realized_pnl=draw(_small_money),
         unrealized_pnl=draw(_small_money),
         fees=draw(_small_money),
         peak=draw(_small_money),
         positions=tuple(positions),
+        balances=tuple(balances),
+        funding=draw(_small_money),
     )
 
 
@@ -135,6 +213,7 @@ _OWN: dict[type, st.SearchStrategy[Any]] = {
     Quote: quotes(),
     Bar: bars(),
     OrderTerms: order_terms(),
+    Amendment: amendments,
     PositionChanged: position_changes(),
     EquityMarked: equity_marks(),
 }
@@ -146,9 +225,20 @@ def of_type(record_type: type[Any]) -> st.SearchStrategy[Any]:
     if record_type in _OWN:
         return _OWN[record_type]
     values = {field.name: _values(record_type, field.name) for field in fields(record_type)}
-    if record_type is RiskRejected:
+    if record_type in (RiskRejected, AmendRejected):
         values["reasons"] = values["reasons"].filter(bool)
+    if record_type is ProtectiveIntent:
+        values["order"] = values["order"].map(lambda order: replace(order, reduce_only=True))
+    if record_type in (OrderIntent, RiskApproved):
+        del values["order"], values["attached"]
+        return st.builds(
+            lambda listed, made: made(*listed), lists_of_orders(), st.builds(_with_list, st.just(record_type), **values)
+        )
     return st.builds(record_type, **values)
+
+
+def _with_list(record_type: type[Any], **values: Any) -> Callable[..., Any]:  # noqa: ANN401 (of any kind)
+    return lambda order, attached: record_type(order=order, attached=attached, **values)
 
 
 def events(types: Iterable[type[Event]] | None = None) -> st.SearchStrategy[Event]:
@@ -207,5 +297,5 @@ def _of_annotated(plain: type, *notes: object) -> st.SearchStrategy[Any]:
     if plain is int:
         return st.integers(0, 2**63 - 1)
     if plain is float:
-        return prices if "Gt(" in constraints else sizes
+        return prices if "Gt(" in constraints else sizes if "Ge(ge=0" in constraints else st.floats(-10, 10)
     return tokens if "A-Za-z0-9" in constraints else texts

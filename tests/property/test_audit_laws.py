@@ -12,14 +12,15 @@ from contracts.recorded import Recorded
 from contracts.types import Interval, TradingState
 from services.bars.settings import BarsSettings, PriceSource
 from services.catalog import BLUEPRINTS
+from services.gateway.settings import GatewaySettings
 from services.portfolio.settings import PortfolioSettings
 from services.risk.settings import RiskSettings
+from services.stops.settings import StopsSettings
 from services.trend.settings import TrendSettings
 from tape.audit import Audit, Audits
 from tape.verdict import Kind, Span, Verdict
 from tests.builders import trading
 from tests.played import SETTINGS, Message, Stage, first_lease, market
-from venues.simulated import SimulationSettings
 
 SHOWN = 120
 
@@ -28,8 +29,9 @@ OTHERS: Mapping[str, BaseModel] = {
     "bars": BarsSettings(intervals=(Interval.S1, Interval.S15), source=PriceSource.MID),
     "trend": TrendSettings(interval=Interval.S1, fast=2, slow=4, rsi=3, rsi_min=0, rsi_max=100, atr=3, stop_atr=0.3),
     "risk": RiskSettings(max_order_notional=200),
-    "gateway": SimulationSettings(latency_ms=400),
+    "gateway": GatewaySettings(latency_ms=400),
     "portfolio": PortfolioSettings(mark_every_s=2),
+    "stops": StopsSettings(stop_bps=50),
 }
 
 NAMES = st.sampled_from(list(SETTINGS))

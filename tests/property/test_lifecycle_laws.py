@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from contracts.event import Event
 from contracts.examples import examples
-from contracts.lifecycle import CLOSED, Life
-from contracts.orders import OrderCancelRejected, OrderFilled, OrderPendingCancel
+from contracts.lifecycle import AT_THE_VENUE, CLOSED, Life
+from contracts.orders import (
+    OrderCancelRejected,
+    OrderFilled,
+    OrderPendingCancel,
+    OrderPendingUpdate,
+    OrderUpdateRejected,
+)
 from contracts.ownership import ORDER_EVENTS
 from contracts.types import OrderStatus
 
@@ -59,7 +65,23 @@ def test_a_cancel_that_is_refused_at_once_changes_nothing(events: list[Event]) -
     for _, _, life in lived(events):
         pending = life.after(EXAMPLES[OrderPendingCancel])
         refused = pending and pending.after(EXAMPLES[OrderCancelRejected])
+        without = life.otherwise if life.status is OrderStatus.PENDING_UPDATE else life.status
+        assert refused is None or refused.status is without
+
+
+@given(SEQUENCES)
+def test_a_change_that_is_refused_at_once_changes_nothing(events: list[Event]) -> None:
+    for _, _, life in lived(events):
+        pending = life.after(EXAMPLES[OrderPendingUpdate])
+        refused = pending and pending.after(EXAMPLES[OrderUpdateRejected])
         assert refused is None or refused.status is life.status
+
+
+@given(SEQUENCES)
+def test_a_pending_request_knows_where_its_refusal_leads(events: list[Event]) -> None:
+    for _, _, life in lived(events):
+        if life.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_UPDATE):
+            assert life.otherwise in AT_THE_VENUE - {life.status} | {OrderStatus.TRIGGERED}
 
 
 @given(SEQUENCES)

@@ -1,7 +1,7 @@
 """Laws of the folds, whatever the events."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,19 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.books import EquityMarked
+from contracts.books import EquityMarked, PositionClosed
 from contracts.event import Event
 from contracts.lifecycle import CLOSED, Life
 from contracts.orders import OrderEvent, OrderFilled, OrderInitialized
 from contracts.ownership import ORDER_EVENTS
 from contracts.recorded import Recorded
-from contracts.types import OrderStatus
+from contracts.types import OrderStatus, Rail
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.fills import Fills
 from eventstore.projections.orders import OrderRow, Orders
 from eventstore.projections.positions import PositionRow, Positions
 from eventstore.projections.projection import Key, Ledger
+from eventstore.projections.risk_state import RiskState
+from eventstore.projections.strategy_pnl import StrategyPnl, StrategyPnlRow
 from tests.property.event_strategies import equity_marks, of_type, position_changes, tapes
+
+Tapes = st.SearchStrategy[list[Recorded]]
 
 ORDER_IDS = st.sampled_from(["trend-1-0", "trend-1-1"])
 
@@ -40,8 +44,27 @@ def order_event(event_type: type[Event]) -> st.SearchStrategy[Event]:
 
 ORDER_LIVES = tapes(st.one_of([order_event(event_type) for event_type in ORDER_EVENTS]))
 BOOKS = tapes(st.one_of(position_changes(), equity_marks()))
-Tapes = st.SearchStrategy[list[Recorded]]
-LEDGERS = [(Orders(), ORDER_LIVES), (Positions(), BOOKS)]
+
+
+def few(projection: Ledger[Any], **choices: st.SearchStrategy[Any]) -> Tapes:
+    """Tapes of all that a projection is folded from, about so few things that rows are met again."""
+
+    def with_choices(event_type: type[Event]) -> st.SearchStrategy[Event]:
+        names = {field.name for field in fields(event_type)}
+        own = {name: choice for name, choice in choices.items() if name in names}
+        return st.builds(
+            lambda event, chosen: replace(event, **chosen), of_type(event_type), st.fixed_dictionaries(own)
+        )
+
+    return tapes(st.one_of([with_choices(event_type) for event_type in projection.handles]))
+
+
+STRATEGIES = st.sampled_from(["trend", "scalper"])
+NOBODY_OR = st.one_of(st.none(), STRATEGIES)
+RAILS = st.sampled_from([Rail.DAILY_LOSS, Rail.COOLDOWN])
+TRADES = few(StrategyPnl(), strategy=STRATEGIES, closed_at=st.integers(0, 3 * 86_400 * 10**9))
+RISKS = few(RiskState(), rail=RAILS, strategy=NOBODY_OR, instrument=st.none(), guard=st.just("depeg"))
+LEDGERS = [(Orders(), ORDER_LIVES), (Positions(), BOOKS), (StrategyPnl(), TRADES), (RiskState(), RISKS)]
 
 
 @pytest.mark.parametrize(("ledger", "lives"), LEDGERS)
@@ -87,8 +110,8 @@ def test_the_status_of_an_order_is_where_its_life_led(tape: list[Recorded]) -> N
         order_id: life.status for order_id, life in lives.items()
     }
     for row in rows.values():
-        pending = row.status is OrderStatus.PENDING_CANCEL
-        assert row.status_before_cancel is (lives[row.client_order_id].before_cancel if pending else None)
+        pending = row.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_UPDATE)
+        assert row.otherwise is (lives[row.client_order_id].otherwise if pending else None)
 
 
 def client_order_id_of(event: Event) -> str:
@@ -103,6 +126,8 @@ def test_what_is_filled_of_an_order_is_the_sum_of_its_fills(tape: list[Recorded]
         own = [fill for fill in fills if fill.client_order_id == order.client_order_id]
         assert order.filled_quantity == total(own, lambda fill: fill.quantity)
         assert order.filled_value == total(own, lambda fill: fill.price * fill.quantity)
+        in_quote = [fill for fill in own if fill.fee_currency == fill.currency]
+        assert order.fees == total(in_quote, lambda fill: fill.fee)
 
 
 @given(tape=BOOKS)
@@ -112,10 +137,24 @@ def test_positions_at_their_marks_and_cash_are_the_equity(tape: list[Recorded]) 
     for recorded in tape:
         rows = positions.fold_all(rows, [recorded])
         if isinstance(marked := recorded.event, EquityMarked):
-            held = {f"{row.venue}.{row.symbol}" for row in rows.values() if row.strategy == marked.strategy}
-            if held == {position.instrument for position in marked.positions}:
-                own = [row for row in rows.values() if row.strategy == marked.strategy]
-                assert total(own, lambda row: row.quantity * row.mark) + marked.cash == marked.equity
+            own = [row for row in rows.values() if row.strategy == marked.strategy]
+            if {(f"{row.venue}.{row.symbol}", row.position_side) for row in own} == {
+                (position.instrument, position.position_side) for position in marked.positions
+            }:
+                worth = total(own, lambda row: row.quantity * row.mark)
+                worth += total(list(marked.balances), lambda balance: balance.value)
+                assert worth + marked.cash == marked.equity
+
+
+@given(tape=TRADES)
+def test_the_days_of_a_strategy_are_all_its_trades(tape: list[Recorded]) -> None:
+    rows: dict[Key, StrategyPnlRow] = StrategyPnl().fold_all({}, tape)
+    for strategy in {row.strategy for row in rows.values()}:
+        own = [row for row in rows.values() if row.strategy == strategy]
+        closed = [r.event for r in tape if isinstance(r.event, PositionClosed) and r.event.strategy == strategy]
+        assert sum(row.trades for row in own) == len(closed)
+        assert sum(row.won for row in own) == sum(trade.net_pnl > 0 for trade in closed)
+        assert all(row.gains >= 0 and row.losses >= 0 and row.won <= row.trades for row in own)
 
 
 @given(data=st.data())

@@ -55,6 +55,12 @@ def outputs(name: str, tape: Sequence[Message] = TAPE) -> list[Recorded]:
     return [told for told in tape if isinstance(told, Recorded) and told.msg_id.startswith(f"{name}/") and told.cause]
 
 
+QUIET = ("allocator", "depeg", "funding")
+"""Those who have little or nothing to say in a calm minute."""
+
+every_talkative_component = pytest.mark.parametrize("name", [name for name in SETTINGS if name not in QUIET])
+
+
 def with_message(changed: Recorded, tape: Sequence[Message] = TAPE) -> list[Message]:
     return [changed if message.position == changed.position else message for message in tape]
 
@@ -80,7 +86,8 @@ def later(event: Event) -> Event:
 def test_what_was_said_is_what_would_be_said(name: str) -> None:
     verdict = judged(name, TAPE)
     assert verdict.diverging == verdict.pending == verdict.silent == verdict.unverifiable == 0
-    assert verdict.compared == len(outputs(name)) > 0
+    assert verdict.compared == len(outputs(name))
+    assert verdict.compared > 2 or name in QUIET
     assert verdict.others == 1
     assert verdict.events > verdict.compared / 2
 
@@ -115,7 +122,7 @@ def test_stretches_of_a_tape_are_judged_each_for_itself(name: str) -> None:
 # -- what is wrong is found --------------------------------------------------------------------------------------------
 
 
-@every_component
+@every_talkative_component
 def test_a_changed_field_is_named(name: str) -> None:
     said = outputs(name)[-2]
     found = only(judged(name, with_message(replace(said, event=later(said.event)))))
@@ -167,7 +174,7 @@ def test_another_cause_than_the_id_names_is_a_difference() -> None:
     assert found.differences == (Difference("cause", 1, said.cause),)
 
 
-@every_component
+@every_talkative_component
 def test_an_output_that_is_gone_is_missing(name: str) -> None:
     gone, following = outputs(name)[-3:-1]
     found = only(judged(name, without(gone.position)))
@@ -176,7 +183,7 @@ def test_an_output_that_is_gone_is_missing(name: str) -> None:
     assert found.recorded is None
 
 
-@every_component
+@every_talkative_component
 def test_an_output_that_was_said_twice_is_unexpected(name: str) -> None:
     said = outputs(name)[-1]
     found = only(judged(name, [*TAPE, replace(said, position=END + 1)]))

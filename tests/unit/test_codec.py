@@ -1,7 +1,7 @@
 """The codec: what is on the tape is an event, and what is no event is refused with the field that is wrong."""
 
 import json
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from contracts.books import EquityMarked, PositionChanged
 from contracts.codec import Codec, Undecodable, decode, encode, type_header
 from contracts.event import EVENT_TYPES, Event, event, record
-from contracts.examples import AT, examples
+from contracts.examples import AT, TERMS, examples
 from contracts.market import Bar, Quote, Trade
 from contracts.orders import OrderFilled, OrderIntent, OrderTerms, RiskRejected
 from contracts.types import Interval, OrderType, Price
@@ -58,6 +58,12 @@ def test_every_example_is_read_back_as_it_was_written(written: Event) -> None:
     assert type(back) is event_type
 
 
+def test_what_an_order_does_not_ask_for_is_not_on_the_wire_so_that_older_code_reads_a_plain_order() -> None:
+    plain = replace(TERMS, link=None)
+    document = json.loads(encode(example(SubmitOrder, order=plain)))["order"]
+    assert set(document) == {field.name for field in fields(OrderTerms) if field.default is MISSING}
+
+
 def test_money_keeps_its_digits() -> None:
     fill = example(OrderFilled, price=Decimal("61837.600"))
     assert json.loads(encode(fill))["price"] == "61837.600"
@@ -70,11 +76,15 @@ def test_an_unknown_field_is_refused(event_type: type[Event]) -> None:
 
 
 @pytest.mark.parametrize("event_type", EXAMPLES, ids=lambda event_type: event_type.__name__)
-def test_every_missing_field_is_named(event_type: type[Event]) -> None:
+def test_every_missing_field_is_named_unless_it_came_later_and_has_a_default(event_type: type[Event]) -> None:
     whole = document(event_type)
-    for field in whole:
-        with pytest.raises(Undecodable, match=rf"{event_type.__name__}.v1.{field}: "):
-            read(event_type, {key: value for key, value in whole.items() if key != field})
+    for field in fields(event_type):
+        without = {key: value for key, value in whole.items() if key != field.name}
+        if field.default is not MISSING:
+            assert getattr(read(event_type, without), field.name) == field.default
+            continue
+        with pytest.raises(Undecodable, match=rf"{event_type.__name__}.v1.{field.name}: "):
+            read(event_type, without)
 
 
 @pytest.mark.parametrize("event_type", EXAMPLES, ids=lambda event_type: event_type.__name__)

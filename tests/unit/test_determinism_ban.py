@@ -24,7 +24,8 @@ PREAMBLE = ["import datetime", "import os", "import uuid", "import numpy"]
 
 
 @pytest.mark.parametrize(
-    "path", ["services/trend/rules.py", "libs/contracts/market.py", "libs/quant/ema.py", "libs/venues/simulated.py"]
+    "path",
+    ["services/trend/rules.py", "libs/contracts/market.py", "libs/quant/ema.py", "libs/venues/simulated/exchange.py"],
 )
 def test_a_component_cannot_reach_clock_chance_or_environment(path: str) -> None:
     assert banned(path) == FORBIDDEN

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.market import MarketGap, Quote, Trade
+from contracts.market import Funding, MarketGap, Quote, Trade
 from contracts.types import GapKind, Side, instrument_id
-from services.feed.frames import REASONS_KEPT, FrameKind, FrameReport, Rejected, fingerprint, read_frames
+from services.feed.frames import REASONS_KEPT, FrameKind, FrameReport, Rejected, Shown, fingerprint, read_frames
 from services.feed.gaps import GapWatch
 from services.feed.settings import FeedSettings
 from tests.builders import BTC, ETH, SECOND, quote, trade
@@ -42,7 +42,7 @@ def written(path: Path, lines: Iterable[str]) -> Path:
     return path
 
 
-def read(*files: Path) -> tuple[list[Quote | Trade | Rejected], FrameReport]:
+def read(*files: Path) -> tuple[list[Shown | Rejected], FrameReport]:
     report = FrameReport()
     return list(read_frames(files, "binance", report)), report
 
@@ -65,6 +65,17 @@ def test_a_trade_was_brought_about_by_the_side_that_did_not_wait(tmp_path: Path)
     assert isinstance(sold, Trade) and isinstance(bought, Trade)
     assert (sold.aggressor, bought.aggressor) == (Side.SELL, Side.BUY)
     assert (sold.price, sold.size, sold.trade_id, sold.ts_event) == (100.0, 0.5, "7", 1_723_161_255_342_000_000)
+
+
+def test_a_mark_price_frame_tells_the_funding_ahead(tmp_path: Path) -> None:
+    data = '"e":"markPriceUpdate","E":1723161255342,"s":"BTCUSDT","p":"100.1","i":"100","r":"0.0001","T":1723161600000'
+    frame = f'{{"stream":"btcusdt@markPrice@1s","data":{{{data}}}}}'
+    (ahead,), report = read(recording(tmp_path / "usdm.gz", [frame]))
+    happened, due = 1_723_161_255_342_000_000, 1_723_161_600_000_000_000
+    assert ahead == Funding(
+        ts_event=happened, ts_init=AT, instrument=BTCUSDT, mark=100.1, index=100.0, rate=0.0001, next_at=due
+    )
+    assert report.kinds == {FrameKind.FUNDING: 1}
 
 
 def test_depth_and_snapshots_are_counted_and_not_played(tmp_path: Path) -> None:

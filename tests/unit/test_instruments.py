@@ -1,6 +1,8 @@
 """The rules of an instrument: market floats become booked amounts on the tick and the lot."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -54,9 +56,9 @@ def test_a_quantity_fits_the_lot_or_not(quantity: str, *, fits: bool) -> None:
 
 @pytest.mark.parametrize("rules", [{"tick": "0"}, {"lot": "-1"}, {"min_notional": "-1"}])
 def test_rules_without_sense_are_refused(rules: dict[str, str]) -> None:
-    sound = {"tick": "0.1", "lot": "0.1", "min_notional": "1"}
+    changes: dict[str, Any] = {name: Decimal(value) for name, value in rules.items()}
     with pytest.raises(AssertionError):
-        Instrument(BTC, "BTC", "USDT", **{name: Decimal(value) for name, value in {**sound, **rules}.items()})
+        replace(COIN, **changes)
 
 
 def test_a_listing_finds_an_instrument_by_its_id() -> None:

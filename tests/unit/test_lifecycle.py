@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
 
 from contracts.event import Event
 from contracts.examples import examples
-from contracts.lifecycle import CLOSED, TRANSITIONS, Life
+from contracts.lifecycle import CLOSED, TRANSITIONS, Life, as_table
 from contracts.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -16,13 +17,19 @@ from contracts.orders import (
     OrderDenied,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderInitialized,
     OrderPendingCancel,
+    OrderPendingUpdate,
     OrderRejected,
     OrderSubmitted,
+    OrderTriggered,
+    OrderUpdated,
+    OrderUpdateRejected,
 )
 from contracts.ownership import ORDER_EVENTS
-from contracts.types import OrderStatus
+from contracts.types import Contingency, OrderStatus, OrderType, TimeInForce, TrailKind, TriggerBy
+from tests.servers import ROOT
 
 S = OrderStatus
 LAST_FILL = "last fill"
@@ -69,6 +76,24 @@ def status(*names: type[Event] | str) -> OrderStatus | None:
         ((OrderSubmitted, OrderCanceled, OrderFilled), S.CANCELED),
         ((OrderSubmitted, OrderCanceled, LAST_FILL), S.FILLED),
         ((OrderSubmitted, OrderExpired, OrderFilled, OrderFilled), S.EXPIRED),
+        ((OrderHeld,), S.HELD),
+        ((OrderHeld, OrderUpdated), S.HELD),
+        ((OrderHeld, OrderCanceled), S.CANCELED),
+        ((OrderHeld, OrderExpired), S.EXPIRED),
+        ((OrderHeld, OrderSubmitted), S.SUBMITTED),
+        ((OrderHeld, OrderTriggered), S.TRIGGERED),
+        ((OrderHeld, OrderTriggered, OrderUpdated), S.TRIGGERED),
+        ((OrderHeld, OrderTriggered, OrderDenied), S.DENIED),
+        ((OrderHeld, OrderTriggered, OrderCanceled), S.CANCELED),
+        ((OrderHeld, OrderTriggered, OrderSubmitted, OrderAccepted), S.ACCEPTED),
+        ((OrderSubmitted, OrderAccepted, OrderTriggered), S.TRIGGERED),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate), S.PENDING_UPDATE),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate, OrderFilled), S.PENDING_UPDATE),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate, LAST_FILL), S.FILLED),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate, OrderPendingCancel), S.PENDING_CANCEL),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate, OrderPendingCancel, OrderUpdated), S.PENDING_CANCEL),
+        ((OrderSubmitted, OrderAccepted, OrderUpdated), S.ACCEPTED),
+        ((OrderSubmitted, OrderAccepted, OrderRejected), S.REJECTED),
     ],
 )
 def test_an_order_lives(events: tuple[type[Event] | str, ...], ends: OrderStatus) -> None:
@@ -90,16 +115,60 @@ def test_a_refused_cancel_leads_back(before: tuple[type[Event], ...], returns: O
     assert status(*before, OrderCancelRejected) is returns
 
 
+@pytest.mark.parametrize("answer", [OrderUpdated, OrderUpdateRejected])
+@pytest.mark.parametrize(
+    ("before", "returns"),
+    [
+        ((OrderSubmitted, OrderPendingUpdate), S.SUBMITTED),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate), S.ACCEPTED),
+        ((OrderSubmitted, OrderPendingUpdate, OrderAccepted), S.ACCEPTED),
+        ((OrderSubmitted, OrderAccepted, OrderPendingUpdate, OrderFilled), S.PARTIALLY_FILLED),
+        ((OrderSubmitted, OrderAccepted, OrderFilled, OrderPendingUpdate), S.PARTIALLY_FILLED),
+    ],
+)
+def test_the_answer_to_an_update_leads_back(
+    before: tuple[type[Event], ...], answer: type[Event], returns: OrderStatus
+) -> None:
+    assert status(*before, answer) is returns
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        (OrderHeld,),
+        (OrderHeld, OrderTriggered),
+        (OrderSubmitted,),
+        (OrderSubmitted, OrderAccepted),
+        (OrderSubmitted, OrderFilled),
+        (OrderSubmitted, OrderPendingCancel),
+    ],
+)
+def test_a_change_that_is_refused_before_anybody_was_asked_leaves_an_order_where_it_is(
+    before: tuple[type[Event], ...],
+) -> None:
+    assert status(*before, OrderUpdateRejected) is status(*before)
+
+
 @pytest.mark.parametrize(
     "events",
     [
+        (OrderHeld, OrderFilled),
+        (OrderHeld, OrderAccepted),
+        (OrderHeld, OrderHeld),
+        (OrderHeld, OrderPendingCancel),
+        (OrderSubmitted, OrderHeld),
+        (OrderSubmitted, OrderPendingUpdate, OrderPendingUpdate),
+        (OrderSubmitted, OrderPendingUpdate, OrderCancelRejected),
+        (OrderSubmitted, OrderCanceled, OrderUpdated),
+        (OrderTriggered,),
+        (OrderUpdated,),
         (OrderAccepted,),
         (OrderFilled,),
         (OrderInitialized,),
         (OrderSubmitted, OrderSubmitted),
         (OrderSubmitted, OrderDenied),
         (OrderSubmitted, OrderCancelRejected),
-        (OrderSubmitted, OrderAccepted, OrderRejected),
+        (OrderSubmitted, OrderFilled, OrderRejected),
         (OrderSubmitted, OrderAccepted, OrderAccepted),
         (OrderSubmitted, OrderPendingCancel, OrderPendingCancel),
         (OrderSubmitted, LAST_FILL, OrderCanceled),
@@ -120,3 +189,15 @@ def test_every_status_and_every_order_event_is_in_the_table() -> None:
 
 def test_closed_is_where_nothing_but_a_late_fill_can_happen() -> None:
     assert {at for at, row in TRANSITIONS.items() if set(row) <= {OrderFilled}} == CLOSED
+
+
+def test_the_document_shows_the_table_as_it_is() -> None:
+    text = (ROOT / "docs" / "orders.md").read_text()
+    shown = text.partition("<!-- transitions -->\n")[2].partition("\n<!-- end -->")[0]
+    assert shown.splitlines() == as_table()
+
+
+@pytest.mark.parametrize("words", [OrderType, TimeInForce, TriggerBy, TrailKind, Contingency])
+def test_the_document_tells_of_every_word_that_an_order_is_made_of(words: type[Enum]) -> None:
+    text = (ROOT / "docs" / "orders.md").read_text()
+    assert [word.value for word in words if f"`{word.value}`" not in text] == []

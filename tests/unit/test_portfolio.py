@@ -9,7 +9,6 @@ from contracts.control import Alert
 from contracts.event import Event
 from contracts.orders import OrderFilled
 from contracts.types import Severity, Side
-from services.portfolio.ledger import Account, AccountKind, Entry, Ledger, Unbalanced, move
 from services.portfolio.position import Position
 from services.portfolio.rules import Portfolio
 from services.portfolio.settings import PortfolioSettings
@@ -120,27 +119,6 @@ def test_a_fill_in_a_currency_of_no_books_is_a_critical_alert_and_is_not_booked(
 def test_settings_refuse_books_without_capital() -> None:
     with pytest.raises(ValueError, match="capital"):
         PortfolioSettings(capital=Decimal(0))
-
-
-CASH, CAPITAL = Account(AccountKind.CASH, "trend", "USDT"), Account(AccountKind.CAPITAL, "trend", "USDT")
-
-
-def test_a_posting_moves_between_accounts() -> None:
-    ledger = Ledger()
-    ledger.post(move("USDT", Decimal(5), source=(AccountKind.CAPITAL, "trend"), target=(AccountKind.CASH, "trend")))
-    assert ledger.balances == {CAPITAL: Decimal(-5), CASH: Decimal(5)}
-
-
-def test_a_posting_that_does_not_sum_to_zero_is_refused_and_leaves_nothing() -> None:
-    ledger = Ledger()
-    with pytest.raises(Unbalanced, match="USDT"):
-        ledger.post([Entry(CASH, Decimal(5)), Entry(CAPITAL, Decimal(-4))])
-    assert ledger.balances == {}
-
-
-def test_units_do_not_balance_each_other() -> None:
-    with pytest.raises(Unbalanced):
-        Ledger().post([Entry(CASH, Decimal(5)), Entry(Account(AccountKind.POSITION, "trend", BTC), Decimal(-5))])
 
 
 def test_a_position_that_was_never_traded_is_worth_nothing() -> None:

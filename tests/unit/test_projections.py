@@ -1,6 +1,7 @@
 """orders and positions, one life at a time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from inspect import signature
@@ -8,9 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from contracts.books import EquityMarked, PositionChanged
+from contracts.books import CapitalAllocated, CapitalProposed, EquityMarked, PositionChanged, PositionClosed
+from contracts.control import CapitalDecided, GuardSet, LockLifted, TradingStateSet
 from contracts.event import Event
-from contracts.examples import ORDER_ID
+from contracts.examples import AT, ORDER_ID, STOP, TERMS
 from contracts.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -18,24 +20,32 @@ from contracts.orders import (
     OrderDenied,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderInitialized,
     OrderPendingCancel,
+    OrderPendingUpdate,
     OrderRejected,
     OrderSubmitted,
+    OrderUpdated,
+    OrderUpdateRejected,
+    RiskLocked,
 )
 from contracts.recorded import Recorded
-from contracts.types import OrderStatus, Side, TimeInForce
-from eventstore.projections.equity import EquityRow
-from eventstore.projections.fills import FillRow
+from contracts.types import OrderStatus, PositionSide, Side, TimeInForce, TradingState, TriggerBy
+from eventstore.projections import PROJECTIONS
+from eventstore.projections.capital import Capital, CapitalStep
+from eventstore.projections.order_events import OrderEvents
 from eventstore.projections.orders import OrderRow, Orders
-from eventstore.projections.positions import PositionRow, Positions
+from eventstore.projections.positions import Positions
+from eventstore.projections.risk_state import Hold, RiskState
 from eventstore.projections.shape import Shape
+from eventstore.projections.strategy_pnl import StrategyPnl
 from tests.recordings import example
 
 OPEN = (OrderInitialized, OrderSubmitted, OrderAccepted)
 
 
-def fill(quantity: str, leaves: str, price: str = "100") -> Event:
+def fill(quantity: str, leaves: str, price: str = "100") -> OrderFilled:
     return example(OrderFilled, quantity=Decimal(quantity), leaves=Decimal(leaves), price=Decimal(price))
 
 
@@ -113,10 +123,97 @@ def test_a_fill_that_cannot_happen_is_booked_and_changes_no_status() -> None:
 
 def test_what_a_refused_cancel_leads_back_to_is_kept_while_it_is_pending() -> None:
     pending = [*OPEN, OrderPendingCancel]
-    assert order_after(*pending).status_before_cancel is OrderStatus.ACCEPTED
-    assert order_after(*pending, fill("1", "1")).status_before_cancel is OrderStatus.PARTIALLY_FILLED
-    assert order_after(*pending, OrderCancelRejected).status_before_cancel is None
-    assert order_after(*pending, OrderCanceled).status_before_cancel is None
+    assert order_after(*pending).otherwise is OrderStatus.ACCEPTED
+    assert order_after(*pending, fill("1", "1")).otherwise is OrderStatus.PARTIALLY_FILLED
+    assert order_after(*pending, OrderCancelRejected).otherwise is None
+    assert order_after(*pending, OrderCanceled).otherwise is None
+
+
+def test_a_refused_update_leads_back_too() -> None:
+    pending: list[Event | type[Event]] = [*OPEN, fill("1", "1"), OrderPendingUpdate]
+    assert order_after(*pending).otherwise is OrderStatus.PARTIALLY_FILLED
+    refused = order_after(*pending, OrderUpdateRejected)
+    assert (refused.status, refused.otherwise, refused.reason) == (
+        OrderStatus.PARTIALLY_FILLED,
+        None,
+        "already filled",
+    )
+
+
+def test_an_order_goes_on_under_its_new_terms() -> None:
+    order = order_after(*OPEN, OrderPendingUpdate, OrderUpdated)
+    assert order.status is OrderStatus.ACCEPTED
+    assert [order.quantity, order.limit_price] == [Decimal("0.00800"), Decimal("61838.00")]
+
+
+def test_the_terms_of_a_conditional_order_of_a_list_are_kept() -> None:
+    order = order_after(example(OrderInitialized, order=replace(STOP, client_order_id=ORDER_ID)), OrderHeld)
+    assert (order.status, order.trigger_price, order.trigger_by) == (
+        OrderStatus.HELD,
+        STOP.trigger_price,
+        TriggerBy.BID_ASK,
+    )
+    assert STOP.link is not None
+    assert (order.list_id, order.parent_id) == (STOP.link.list_id, STOP.link.parent)
+
+
+def test_slippage_is_money_and_fees_in_other_currencies_are_not_added_up() -> None:
+    worse = replace(fill("2", "1", price="100"), slippage_bps=5.0)
+    better = replace(fill("1", "0", price="200"), slippage_bps=-1.0, fee=Decimal(3), fee_currency="BNB")
+    order = order_after(*OPEN, worse, better)
+    assert [order.slippage, order.fees] == [Decimal("0.08"), Decimal("0.0989")]
+
+
+def test_each_step_of_an_order_tells_what_it_was_about() -> None:
+    events = OrderEvents()
+    rows = [events.row_of(recorded) for recorded in tape([*OPEN, fill("1", "1"), OrderCanceled])]
+    assert [(row.step, row.price, row.detail) for row in rows] == [
+        ("OrderInitialized", TERMS.limit_price, "limit"),
+        ("OrderSubmitted", None, None),
+        ("OrderAccepted", None, "sim-3"),
+        ("OrderFilled", Decimal(100), "sim-7"),
+        ("OrderCanceled", None, "trading halted"),
+    ]
+
+
+def test_longs_and_shorts_are_rows_of_their_own() -> None:
+    long = example(PositionChanged, position_side=PositionSide.LONG)
+    short = example(PositionChanged, position_side=PositionSide.SHORT, quantity=Decimal(-1))
+    rows = Positions().fold_all({}, tape([long, short]))
+    assert [(row.position_side, row.quantity > 0) for row in rows.values()] == [
+        (PositionSide.LONG, True),
+        (PositionSide.SHORT, False),
+    ]
+
+
+def test_a_day_of_a_strategy_adds_up_what_its_trades_brought() -> None:
+    lost, won = example(PositionClosed), example(PositionClosed, realized_pnl=Decimal(5), stopped=False)
+    next_day = example(PositionClosed, closed_at=AT + 86_400_000_000_000)
+    first, second = StrategyPnl().fold_all({}, tape([lost, won, next_day])).values()
+    assert (first.day, second.day) == ("2024-08-08", "2024-08-09")
+    assert [first.trades, first.won, first.stopped, second.trades] == [2, 1, 1, 1]
+    assert [first.gains, first.losses] == [Decimal("4.8022"), Decimal("0.7482")]
+
+
+def test_a_lock_is_kept_with_the_word_that_lifts_it() -> None:
+    (row,) = RiskState().fold_all({}, tape([RiskLocked, LockLifted])).values()
+    assert (row.kind, row.name, row.strategy, row.instrument) == (Hold.LOCK, "daily_loss", "trend", "")
+    assert (row.locked_position, row.lifted_position, row.operator) == (10, 11, "alice")
+
+
+def test_operator_and_guards_hold_trading_back_side_by_side() -> None:
+    rows = RiskState().fold_all({}, tape([TradingStateSet, GuardSet])).values()
+    assert [(row.kind, row.name, row.state) for row in rows] == [
+        (Hold.OPERATOR, "", TradingState.HALTED),
+        (Hold.GUARD, "archive", TradingState.HALTED),
+    ]
+
+
+def test_a_proposal_of_capital_is_known_by_its_position() -> None:
+    proposed, decided, allocated = map(Capital().row_of, tape([CapitalProposed, CapitalDecided, CapitalAllocated]))
+    assert (proposed.step, proposed.proposal, proposed.strategy) == (CapitalStep.PROPOSED, 10, "trend")
+    assert (decided.proposal, decided.approved, decided.strategy) == (81_234, True, None)
+    assert (allocated.proposal, allocated.capital) == (81_234, Decimal(30_000))
 
 
 def test_a_denied_order_that_was_never_initialized_has_no_terms() -> None:
@@ -137,7 +234,7 @@ def test_a_flat_position_is_worth_nothing() -> None:
 
 def test_a_mark_changes_the_value_and_not_what_was_paid() -> None:
     before, after = (
-        Positions().fold_all({}, tape(events))[("trend", "binance", "BTCUSDT")]
+        Positions().fold_all({}, tape(events))[("trend", "binance", "BTCUSDT", "net")]
         for events in ([PositionChanged], [PositionChanged, EquityMarked])
     )
     assert after.average_price == before.average_price
@@ -158,7 +255,7 @@ def test_a_row_crosses_to_columns_and_back() -> None:
     assert shape.row(shape.values(order)) == order
 
 
-@pytest.mark.parametrize("row_type", [OrderRow, FillRow, PositionRow, EquityRow])
+@pytest.mark.parametrize("row_type", [projection.row for projection in PROJECTIONS.values()])
 def test_every_field_of_a_row_is_a_column(row_type: type[object]) -> None:
     assert list(Shape(row_type).columns) == list(signature(row_type).parameters)
 

@@ -121,7 +121,7 @@ def test_a_report_for_nobody_is_an_alert(report: Event) -> None:
         (venue_canceled(ORDER), venue_accepted(ORDER)),
         (venue_canceled(ORDER), venue_canceled(ORDER)),
         (venue_rejected(ORDER), venue_filled(ORDER, "1")),
-        (venue_accepted(ORDER), venue_rejected(ORDER)),
+        (venue_filled(ORDER, "1"), venue_rejected(ORDER)),
         (venue_accepted(ORDER), venue_cancel_rejected(ORDER)),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,20 @@ from tape.asyncapi import asyncapi
 from tape.permissions import USERS, key_variable
 
 GOLDEN = sorted((SCHEMAS / "golden").glob("*.json"))
+
+
+def required(event_type: type[Event]) -> list[str]:
+    """The fields that were always there: those that came later have a default."""
+    return [field.name for field in fields(event_type) if field.default is MISSING]
+
+
+def holds(document: Any, older: Any) -> bool:  # noqa: ANN401 (JSON)
+    """Whether a document says all that an older one said, and nothing else but fields that came later."""
+    if isinstance(older, dict):
+        return all(key in document and holds(document[key], value) for key, value in older.items())
+    if isinstance(older, list):
+        return len(document) == len(older) and all(map(holds, document, older))
+    return bool(document == older)
 
 
 @pytest.fixture
@@ -67,7 +82,7 @@ def test_every_golden_event_is_read_and_its_schema_takes_it(path: Path) -> None:
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(golden["payload"])
     event = decode(golden["type"], golden["subject"], json.dumps(golden["payload"]).encode())
-    assert json.loads(encode(event)) == golden["payload"]
+    assert holds(json.loads(encode(event)), golden["payload"])
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES.values(), ids=EVENT_TYPES)
@@ -75,7 +90,7 @@ def test_a_schema_refuses_unknown_missing_and_wrong_fields(event_type: type[Even
     payload = json.loads(encode(examples()[event_type]))
     validator = Draft202012Validator(json_schema(event_type))
     wrong = [{**payload, "colour": "blue"}]
-    wrong += [{key: value for key, value in payload.items() if key != field} for field in payload]
+    wrong += [{key: value for key, value in payload.items() if key != field} for field in required(event_type)]
     wrong += [{**payload, field: {"wrong": []}} for field in payload]
     for document in wrong:
         with pytest.raises(ValidationError):

@@ -20,8 +20,7 @@ from contracts.venue import (
     VenueRejected,
 )
 from tests.builders import BTC, ETH, LISTING, cancel, listed, ns, quote, submit, terms, trade
-from venues import simulated
-from venues.simulated import SimulatedExchange, SimulationSettings
+from venues.simulated import SimulatedExchange, SimulationSettings, memory
 
 BUY, SELL = Side.BUY, Side.SELL
 TENTHS = [count / 10 for count in range(2, 40)]
@@ -30,18 +29,18 @@ IOC, FOK = TimeInForce.IOC, TimeInForce.FOK
 
 def reports(*events: Event, latency_ms: float = 0) -> list[Event]:
     """All that the exchange reports of these events."""
-    fees = {"maker_fee": Decimal("0.001"), "taker_fee": Decimal("0.002")}
-    exchange = SimulatedExchange(LISTING, SimulationSettings(latency_ms=latency_ms, **fees))
-    return [report for event in events for report in heard(exchange, event)]
+    settings = SimulationSettings(latency_ms=latency_ms, maker_fee=Decimal("0.001"), taker_fee=Decimal("0.002"))
+    venue = SimulatedExchange(LISTING, settings)
+    return [report for event in events for report in heard(venue, event)]
 
 
-def heard(exchange: SimulatedExchange, event: Event) -> list[Event]:
+def heard(venue: SimulatedExchange, event: Event) -> list[Event]:
     if isinstance(event, Quote):
-        return listed(exchange.on_quote(event))
+        return listed(venue.on_quote(event))
     if isinstance(event, Trade):
-        return listed(exchange.on_trade(event))
+        return listed(venue.on_trade(event))
     assert isinstance(event, SubmitOrder | CancelOrder)
-    return listed(exchange.command(event))
+    return listed(venue.command(event))
 
 
 def fills(*events: Event, latency_ms: float = 0) -> list[tuple[str, str]]:
@@ -145,11 +144,12 @@ def test_a_trade_through_the_limit_fills_a_resting_order_at_its_limit(side: Side
     assert fills(quote(99.0, 101.0), resting, trade(price, 0.4)) == [("100", "0.4")]
 
 
-def test_a_trade_exactly_at_the_limit_fills_nothing_others_queue_before_us() -> None:
+def test_a_trade_at_the_limit_fills_nothing_until_those_before_us_are_filled() -> None:
     for price in TENTHS:
         buying, selling = submit(terms(BUY, limit=str(price))), submit(terms(SELL, limit=str(price)))
-        assert fills(quote(price, price + 1), buying, trade(price, 5.0)) == []
-        assert fills(quote(price - 0.1, price + 1), selling, trade(price, 5.0)) == []
+        sold, bought = trade(price, 5.0, aggressor=SELL), trade(price, 5.0, aggressor=BUY)
+        assert fills(quote(price, price + 1, size=5.0), buying, sold) == []
+        assert fills(quote(price - 0.1, price, size=5.0), selling, bought) == []
 
 
 def test_a_trade_is_shared_by_resting_orders_in_their_order_of_arrival() -> None:
@@ -194,7 +194,7 @@ def test_the_same_order_brought_twice_is_one_order() -> None:
 
 
 def test_the_oldest_orders_are_forgotten_and_open_ones_never(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulated, "REMEMBERED_ORDERS", 2)
+    monkeypatch.setattr(memory, "REMEMBERED_ORDERS", 2)
     resting, *quick = [submit(terms(BUY, "0.1", order_id=name, limit="90" if name == "r" else None)) for name in "rabc"]
     assert kinds(reports(quote(size=9), resting, *quick, resting)) == (
         VenueAccepted,

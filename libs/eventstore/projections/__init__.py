@@ -1,10 +1,29 @@
 """The tables that are folded from events: their rows, the folds, and how they are written."""
 
+from eventstore.projections.alerts import Alerts
+from eventstore.projections.capital import Capital
 from eventstore.projections.equity import Equity
 from eventstore.projections.fills import Fills
+from eventstore.projections.order_events import OrderEvents
 from eventstore.projections.orders import Orders
 from eventstore.projections.positions import Positions
 from eventstore.projections.projection import AnyProjection
+from eventstore.projections.risk_state import RiskState
+from eventstore.projections.strategy_pnl import StrategyPnl
+from eventstore.projections.trades_closed import TradesClosed
 
-PROJECTIONS: dict[str, AnyProjection] = {made.name: made for made in (Orders(), Fills(), Positions(), Equity())}
+_ALL: tuple[AnyProjection, ...] = (
+    Orders(),
+    OrderEvents(),
+    Fills(),
+    Positions(),
+    TradesClosed(),
+    StrategyPnl(),
+    Equity(),
+    RiskState(),
+    Capital(),
+    Alerts(),
+)
+
+PROJECTIONS: dict[str, AnyProjection] = {made.name: made for made in _ALL}
 """Every projection by name, which is also its table's name."""

@@ -8,6 +8,8 @@ from contracts.ownership import EventTypes
 from contracts.recorded import Recorded
 from eventstore.projections.projection import Journal
 
+NOTHING = Decimal(0)
+
 
 class EquityRow(NamedTuple):
     """All amounts in `currency`."""
@@ -23,6 +25,9 @@ class EquityRow(NamedTuple):
     peak: Decimal
     ts_event: int
     ts_init: int
+    funding: Decimal
+    balances: Decimal
+    """What other currencies are worth."""
 
 
 class Equity(Journal[EquityRow]):
@@ -45,4 +50,6 @@ class Equity(Journal[EquityRow]):
             peak=marked.peak,
             ts_event=marked.ts_event,
             ts_init=marked.ts_init,
+            funding=marked.funding,
+            balances=sum((balance.value for balance in marked.balances), NOTHING),
         )

@@ -29,6 +29,8 @@ class FillRow(NamedTuple):
     liquidity: Liquidity
     ts_event: int
     ts_init: int
+    fee_currency: str
+    slippage_bps: float | None
 
 
 class Fills(Journal[FillRow]):
@@ -58,4 +60,6 @@ class Fills(Journal[FillRow]):
             liquidity=fill.liquidity,
             ts_event=fill.ts_event,
             ts_init=fill.ts_init,
+            fee_currency=fill.fee_currency or fill.currency,
+            slippage_bps=fill.slippage_bps,
         )

@@ -1,6 +1,7 @@
 """positions: what each strategy holds, at its last fill and its last mark.
 
-After each EquityMarked of a strategy, quantity x mark over its rows plus that event's cash is its equity, exactly.
+After each EquityMarked of a strategy, quantity x mark over its rows plus that event's cash and what its other
+currencies are worth is its equity, exactly.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from contracts.books import EquityMarked, MarkedPosition, PositionChanged
 from contracts.event import Event
 from contracts.ownership import EventTypes
 from contracts.recorded import Recorded
-from contracts.types import InstrumentId
+from contracts.types import InstrumentId, PositionSide
 from eventstore.instruments import venue_and_symbol
 from eventstore.projections.projection import Key, Ledger
 
@@ -35,29 +36,31 @@ class PositionRow:
     unrealized_pnl: Decimal
     updated_position: int
     updated_ts: int
+    position_side: PositionSide
+    funding: Decimal
 
 
 class Positions(Ledger[PositionRow]):
     name = "positions"
     row = PositionRow
-    key: ClassVar[tuple[str, ...]] = ("strategy", "venue", "symbol")
+    key: ClassVar[tuple[str, ...]] = ("strategy", "venue", "symbol", "position_side")
     handles: ClassVar[EventTypes] = (PositionChanged, EquityMarked)
 
     def keys(self, event: Event) -> Sequence[Key]:
         if isinstance(event, PositionChanged):
-            return (_key(event.strategy, event.instrument),)
+            return (_key(event.strategy, event.instrument, event.position_side),)
         assert isinstance(event, EquityMarked)
-        return [_key(event.strategy, position.instrument) for position in event.positions]
+        return [_key(event.strategy, position.instrument, position.position_side) for position in event.positions]
 
     def fold(self, rows: dict[Key, PositionRow], recorded: Recorded) -> None:
         event = recorded.event
         if isinstance(event, PositionChanged):
-            key = _key(event.strategy, event.instrument)
+            key = _key(event.strategy, event.instrument, event.position_side)
             rows[key] = _changed(key, event, recorded.position)
             return
         assert isinstance(event, EquityMarked)
         for position in event.positions:
-            key = _key(event.strategy, position.instrument)
+            key = _key(event.strategy, position.instrument, position.position_side)
             row = rows.get(key)
             if row is None:
                 row = rows[key] = _of_unknown_origin(key, position)
@@ -69,12 +72,12 @@ class Positions(Ledger[PositionRow]):
             row.updated_ts = event.ts_init
 
 
-def _key(strategy: str, instrument: InstrumentId) -> Key:
-    return strategy, *venue_and_symbol(instrument)
+def _key(strategy: str, instrument: InstrumentId, side: PositionSide) -> Key:
+    return strategy, *venue_and_symbol(instrument), side.value
 
 
 def _changed(key: Key, event: PositionChanged, at: int) -> PositionRow:
-    strategy, venue, symbol = key
+    strategy, venue, symbol, _ = key
     gain = NOTHING if event.average_price is None else event.mark - event.average_price
     return PositionRow(
         strategy=strategy,
@@ -89,12 +92,14 @@ def _changed(key: Key, event: PositionChanged, at: int) -> PositionRow:
         unrealized_pnl=event.quantity * gain,
         updated_position=at,
         updated_ts=event.ts_init,
+        position_side=event.position_side,
+        funding=event.funding,
     )
 
 
 def _of_unknown_origin(key: Key, marked: MarkedPosition) -> PositionRow:
     """Begin a row at its mark: the fill that opened it is not on this tape, so its average price is unknown."""
-    strategy, venue, symbol = key
+    strategy, venue, symbol, _ = key
     return PositionRow(
         strategy=strategy,
         venue=venue,
@@ -108,4 +113,6 @@ def _of_unknown_origin(key: Key, marked: MarkedPosition) -> PositionRow:
         unrealized_pnl=marked.unrealized_pnl,
         updated_position=0,
         updated_ts=0,
+        position_side=marked.position_side,
+        funding=NOTHING,
     )

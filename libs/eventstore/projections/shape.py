@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 Column = Sequence[Any]
 
-_COLUMN_TYPES: dict[type, str] = {str: "text", int: "int8", bool: "bool", Decimal: "numeric"}
+_COLUMN_TYPES: dict[type, str] = {str: "text", int: "int8", bool: "bool", float: "float8", Decimal: "numeric"}
 
 _NULL = r"\N"
 _SPECIAL = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}

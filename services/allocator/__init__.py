@@ -1,0 +1,1 @@
+"""Allocator: how much capital each strategy may bind."""

@@ -1,0 +1,1 @@
+"""Probe: minimal orders that tell how well a venue answers."""

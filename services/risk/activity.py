@@ -1,0 +1,68 @@
+"""How much is wished for, and how often: judged ids, repeated wishes, and the rate of orders, all on event time."""
+
+from dataclasses import dataclass, field
+
+from contracts.orders import OrderTerms
+from services.risk.settings import RiskSettings
+
+REMEMBERED_IDS = 100_000
+"""How many judged orders are remembered against a repetition."""
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `tokens` at the time `at` (ns)."""
+
+    tokens: float
+    at: int
+
+    def filled_up(self, now: int, settings: RiskSettings) -> float:
+        gained = max(now - self.at, 0) / SECOND * settings.order_rate_per_s
+        return min(self.tokens + gained, settings.order_burst)
+
+
+@dataclass(slots=True)
+class Activity:
+    judged: dict[str, None] = field(default_factory=dict)
+    """Ids of orders, the oldest first."""
+    wishes: dict[str, int] = field(default_factory=dict)
+    """When a wish was last approved, by all that makes it the same."""
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    """By strategy."""
+
+    def remember(self, client_order_id: str) -> None:
+        self.judged[client_order_id] = None
+        if len(self.judged) > REMEMBERED_IDS:
+            del self.judged[next(iter(self.judged))]
+
+    def tokens(self, strategy: str, now: int, settings: RiskSettings) -> float:
+        bucket = self.buckets.get(strategy)
+        return float(settings.order_burst) if bucket is None else bucket.filled_up(now, settings)
+
+    def take_tokens(self, strategy: str, count: int, now: int, settings: RiskSettings) -> None:
+        left = max(self.tokens(strategy, now, settings) - count, 0.0)
+        bucket = self.buckets.get(strategy)
+        self.buckets[strategy] = Bucket(left, now if bucket is None else max(now, bucket.at))
+
+    def since_same(self, order: OrderTerms, now: int) -> int | None:
+        """Tell how long ago (ns) the same was approved; None if it was not, or too long ago."""
+        at = self.wishes.get(_same(order))
+        return None if at is None else now - at
+
+    def approved(self, order: OrderTerms, now: int, settings: RiskSettings) -> None:
+        if settings.duplicate_window_ms is None:
+            return
+        oldest = now - round(settings.duplicate_window_ms * MILLISECOND)
+        while self.wishes and self.wishes[first := next(iter(self.wishes))] < oldest:
+            del self.wishes[first]
+        wish = _same(order)
+        self.wishes.pop(wish, None)
+        self.wishes[wish] = now
+
+
+def _same(order: OrderTerms) -> str:
+    prices = f"{order.limit_price or 0:f} {order.trigger_price or 0:f}"
+    what = f"{order.side.value} {order.quantity.normalize():f} {order.order_type.value}"
+    return f"{order.strategy} {order.instrument} {what} {prices}"

@@ -1,0 +1,117 @@
+"""Losses of equity: of a day, from the peak, and one after the other. What led to a lock counts no more after it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from contracts.books import EquityMarked, PositionClosed
+from contracts.types import Rail
+from services.risk.locks import Lock
+from services.risk.settings import RiskSettings
+
+ZERO = Decimal(0)
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+
+@dataclass(slots=True)
+class Curve:
+    """A strategy's equity: as it was when the day (UTC, counted from the epoch) began, as it is, and at its highest."""
+
+    day: int
+    opening: Decimal
+    equity: Decimal
+    peak: Decimal
+
+    def mark(self, equity: Decimal, day: int) -> None:
+        if day > self.day:
+            self.day, self.opening = day, self.equity
+        self.equity = equity
+        self.peak = max(self.peak, equity)
+
+    def opening_of(self, day: int) -> Decimal:
+        """The equity when that day began: what was marked last, if nothing was marked in it yet."""
+        return self.opening if self.day >= day else self.equity
+
+
+@dataclass(slots=True)
+class Losses:
+    curves: dict[str, Curve] = field(default_factory=dict)
+    """By strategy."""
+    total_peak: Decimal = ZERO
+    in_a_row: dict[str, int] = field(default_factory=dict)
+    """Losing positions that a strategy has closed, one after the other."""
+
+    def equity(self, strategy: str, settings: RiskSettings) -> float:
+        curve = self.curves.get(strategy)
+        return settings.starting_capital if curve is None else float(curve.equity)
+
+    def marked(self, mark: EquityMarked, settings: RiskSettings) -> Iterator[Lock]:
+        day = mark.ts_init // DAY
+        curve = self.curves.get(mark.strategy)
+        if curve is None:
+            curve = self.curves[mark.strategy] = Curve(day, mark.equity, mark.equity, mark.peak)
+            self.total_peak += mark.peak
+        curve.mark(mark.equity, day)
+        total = sum((one.equity for one in self.curves.values()), ZERO)
+        self.total_peak = max(self.total_peak, total)
+        yield from self._daily(mark.strategy, curve, day, settings)
+        yield from self._total_daily(total, day, settings)
+        yield from self._drawdown(mark, curve, settings)
+        yield from self._total_drawdown(mark, total, settings)
+
+    def _daily(self, strategy: str, curve: Curve, day: int, settings: RiskSettings) -> Iterator[Lock]:
+        most = settings.max_daily_loss_pct
+        lost = _fall_pct(curve.opening, curve.equity)
+        if most is not None and lost > most:
+            curve.opening = curve.equity
+            reason = f"{strategy} lost {lost:.2f} % today, above max_daily_loss_pct {most:g}"
+            yield Lock(Rail.DAILY_LOSS, strategy, None, (day + 1) * DAY, reason)
+
+    def _total_daily(self, total: Decimal, day: int, settings: RiskSettings) -> Iterator[Lock]:
+        most = settings.max_total_daily_loss_pct
+        if most is None:
+            return
+        lost = _fall_pct(sum((one.opening_of(day) for one in self.curves.values()), ZERO), total)
+        if lost > most:
+            for one in self.curves.values():
+                one.day, one.opening = max(day, one.day), one.equity
+            reason = f"all strategies lost {lost:.2f} % today, above max_total_daily_loss_pct {most:g}"
+            yield Lock(Rail.DAILY_LOSS, None, None, (day + 1) * DAY, reason)
+
+    def _drawdown(self, mark: EquityMarked, curve: Curve, settings: RiskSettings) -> Iterator[Lock]:
+        most = settings.max_drawdown_pct
+        fallen = _fall_pct(curve.peak, curve.equity)
+        if most is not None and fallen > most:
+            curve.peak = curve.equity
+            reason = f"{mark.strategy} is {fallen:.2f} % below its peak, above max_drawdown_pct {most:g}"
+            yield Lock(Rail.DRAWDOWN, mark.strategy, None, _paused(mark, settings), reason)
+
+    def _total_drawdown(self, mark: EquityMarked, total: Decimal, settings: RiskSettings) -> Iterator[Lock]:
+        most = settings.max_total_drawdown_pct
+        fallen = _fall_pct(self.total_peak, total)
+        if most is not None and fallen > most:
+            self.total_peak = total
+            reason = f"all strategies are {fallen:.2f} % below their peak, above max_total_drawdown_pct {most:g}"
+            yield Lock(Rail.DRAWDOWN, None, None, _paused(mark, settings), reason)
+
+    def closed(self, closed: PositionClosed, settings: RiskSettings) -> Iterator[Lock]:
+        most = settings.max_consecutive_losses
+        count = self.in_a_row.get(closed.strategy, 0) + 1 if closed.net_pnl < 0 else 0
+        if most is not None and count > most:
+            count = 0
+            until = closed.ts_init + round(settings.losses_pause_s * SECOND)
+            reason = f"{closed.strategy} lost {most + 1} times in a row, above max_consecutive_losses {most}"
+            yield Lock(Rail.CONSECUTIVE_LOSSES, closed.strategy, None, until, reason)
+        self.in_a_row[closed.strategy] = count
+
+
+def _paused(mark: EquityMarked, settings: RiskSettings) -> int:
+    return mark.ts_init + round(settings.drawdown_pause_s * SECOND)
+
+
+def _fall_pct(before: Decimal, now: Decimal) -> float:
+    """Give a fall in % of where it began. What began at nothing or below has no part left to lose."""
+    if now >= before:
+        return 0.0
+    return float((before - now) / before * 100) if before > 0 else 100.0

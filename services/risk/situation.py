@@ -1,0 +1,206 @@
+"""What a rail may look at: an order, the market it comes into, and what is held and bound already."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import takewhile
+from math import isfinite
+
+from contracts.market import Quote
+from contracts.orders import ExecutionOverride, OrderTerms
+from contracts.permission import Permission
+from contracts.types import CircuitState, InstrumentId, Side, venue_of
+from contracts.venue import InstrumentStatus
+from services.risk.activity import Activity
+from services.risk.correlations import Correlations
+from services.risk.exposure import ZERO, Exposure, stands_by
+from services.risk.locks import Locks
+from services.risk.losses import Losses
+from services.risk.protections import Protections
+from services.risk.settings import RiskSettings
+from venues.instruments import Instrument, InstrumentKind, Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What is wrong with an order. `fits` is the largest quantity that is right, None where size is not the matter."""
+
+    detail: str
+    fits: float | None = None
+
+
+@dataclass(slots=True)
+class Ground:
+    """All that is known when an order is judged."""
+
+    settings: RiskSettings
+    listing: Listing
+    correlations: Correlations
+    trading: Permission = field(default_factory=Permission)
+    quotes: dict[InstrumentId, Quote] = field(default_factory=dict)
+    marks: dict[InstrumentId, float] = field(default_factory=dict)
+    """Mark prices of perpetuals."""
+    statuses: dict[InstrumentId, InstrumentStatus] = field(default_factory=dict)
+    circuits: dict[str, CircuitState] = field(default_factory=dict)
+    """By venue."""
+    overrides: dict[InstrumentId, ExecutionOverride] = field(default_factory=dict)
+    capital: dict[str, Decimal] = field(default_factory=dict)
+    """By strategy, where some was allocated."""
+    exposure: Exposure = field(default_factory=Exposure)
+    activity: Activity = field(default_factory=Activity)
+    losses: Losses = field(default_factory=Losses)
+    protections: Protections = field(default_factory=Protections)
+    locks: Locks = field(default_factory=Locks)
+
+    def mark(self, instrument: InstrumentId) -> float | None:
+        """Give the middle of the last quote; None if there is none, or none that a number can tell."""
+        quote = self.quotes.get(instrument)
+        return quote.mid if quote is not None and isfinite(quote.mid) else None
+
+    def value_of(self, instrument: InstrumentId) -> float | None:
+        """Give the best known price of what is held: the last quote, the mark price, or what was paid last."""
+        mark = self.mark(instrument)
+        return self.marks.get(instrument, self.exposure.paid.get(instrument)) if mark is None else mark
+
+    def margin_of(self, instrument: InstrumentId) -> float:
+        """Give the part of a position's value that binds equity."""
+        listed = self.listing.get(instrument)
+        perpetual = listed is not None and listed.kind is InstrumentKind.PERPETUAL
+        return self.settings.perpetual_margin if perpetual else 1.0
+
+    def capital_of(self, strategy: str) -> float:
+        allocated = self.capital.get(strategy)
+        return self.settings.starting_capital if allocated is None else float(allocated)
+
+
+@dataclass(slots=True)
+class Bound:
+    """Worst-case exposures beside the holding that an order belongs to (quote currency), and the margin they bind."""
+
+    symbol: float = 0.0
+    venue: float = 0.0
+    strategy: float = 0.0
+    total: float = 0.0
+    margin: float = 0.0
+    """Of the strategy."""
+
+
+@dataclass(slots=True)
+class Situation:
+    """An order under judgement. `adds` is how much of its quantity is new: all of it, unless an order is amended.
+
+    What most rails ask for is worked out at once, the sums over all holdings when the first rail asks for them.
+    """
+
+    ground: Ground
+    order: OrderTerms
+    now: int
+    adds: Decimal
+    reference_price: float | None = None
+    """The price it was decided on."""
+    listed: tuple[OrderTerms, ...] = ()
+    """All orders of its list; empty when it stands alone."""
+    count: int = 1
+    """How many orders come with it."""
+    settings: RiskSettings = field(init=False)
+    instrument: Instrument | None = field(init=False)
+    mark: float | None = field(init=False)
+    parent: OrderTerms | None = field(init=False)
+    """The order of its list that it waits for."""
+    exits_list: bool = field(init=False)
+    """Whether it takes away again what an order of its list brings."""
+    reducible: Decimal = field(init=False)
+    """How much it may take away: the exit of a list that of its parent, any other of what is held."""
+    reduces: bool = field(init=False)
+    _bound: Bound | None = field(init=False, default=None)
+    _worst: float | None = field(init=False, default=None)
+    _reach: tuple[float, float] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        ground, order = self.ground, self.order
+        self.settings = ground.settings
+        self.instrument = ground.listing.get(order.instrument)
+        self.mark = ground.mark(order.instrument)
+        self.parent = parent = _parent_of(order, self.listed) if self.listed else None
+        self.exits_list = parent is not None and order.reduce_only
+        if parent is not None and order.reduce_only:
+            self.reducible = parent.quantity if parent.side is not order.side else ZERO
+        else:
+            self.reducible = ground.exposure.reducible(order)
+        self.reduces = self.adds <= self.reducible
+
+    @property
+    def bound(self) -> Bound:
+        """What is bound beside it."""
+        if self._bound is None:
+            self._bound = self._summed_up()
+        return self._bound
+
+    def _summed_up(self) -> Bound:
+        """Look at every holding once, for several rails: it has to be plain."""
+        order, ground, bound = self.order, self.ground, Bound()
+        instrument, strategy, venue = order.instrument, order.strategy, f"{venue_of(order.instrument)}."
+        quotes = ground.quotes
+        for (holder, held), stake in ground.exposure.stakes.items():
+            if not stake.worst or (held == instrument and holder == strategy):
+                continue
+            quote = quotes.get(held)
+            price = ground.value_of(held) if quote is None else (quote.bid + quote.ask) / 2
+            if price is None:
+                continue
+            value = stake.worst * price
+            bound.total += value
+            if held == instrument:
+                bound.symbol += value
+            if held.startswith(venue):
+                bound.venue += value
+            if holder == strategy:
+                bound.strategy += value
+                bound.margin += value * ground.margin_of(held)
+        return bound
+
+    def elsewhere(self) -> dict[InstrumentId, float]:
+        """Give worst-case exposures in all other instruments (quote currency)."""
+        values: dict[InstrumentId, float] = {}
+        for (_, held), stake in self.ground.exposure.stakes.items():
+            price = self.ground.value_of(held)
+            if stake.worst and held != self.order.instrument and price is not None:
+                values[held] = values.get(held, 0.0) + stake.worst * price
+        return values
+
+    @property
+    def worst(self) -> float:
+        """The worst case of its own holding once it is on its way too (quote currency)."""
+        if self._worst is None:
+            assert self.mark is not None, "an order without a mark has no value"
+            ahead, behind = self.reach
+            self._worst = max(abs(ahead + float(self.adds)), abs(behind)) * self.mark
+        return self._worst
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far pending orders may move the position in its own direction, and in the other (signed that way)."""
+        if self._reach is None:
+            self._reach = self._reached()
+        return self._reach
+
+    def _reached(self) -> tuple[float, float]:
+        stake = self.ground.exposure.stake(self.order)
+        high, low = stake.highest, stake.lowest
+        for one in takewhile(lambda one: one is not self.order, self.listed):
+            if not stands_by(one):
+                high += one.quantity if one.side is Side.BUY else ZERO
+                low -= one.quantity if one.side is Side.SELL else ZERO
+        return (float(high), float(low)) if self.order.side is Side.BUY else (-float(low), -float(high))
+
+    def fitting(self, room: float) -> float:
+        """Give the largest quantity whose worst case is within `room` (quote currency); 0 if none is."""
+        assert self.mark is not None, "an order without a mark has no value"
+        ahead, behind = self.reach
+        most = room / self.mark
+        return max(most - ahead, 0.0) if abs(behind) <= most else 0.0
+
+
+def _parent_of(order: OrderTerms, listed: tuple[OrderTerms, ...]) -> OrderTerms | None:
+    if order.link is None or order.link.parent is None:
+        return None
+    return next((one for one in listed if one.client_order_id == order.link.parent), None)

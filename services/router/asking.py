@@ -1,0 +1,125 @@
+"""Asking a venue: within its rate limit, what protects first, and again when it does not answer."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from contracts.event import Event
+from contracts.orders import OrderHeld, OrderPendingCancel, OrderSubmitted, OrderTerms
+from contracts.types import OrderStatus, venue_of
+from contracts.venue import CancelOrder, QueryOrder, SubmitOrder
+from services.router.book import Order, Slice
+from services.router.pacing import Pacing, Task, Urgency
+from services.router.steps import alert, at, of
+from services.router.timers import Alarm
+
+if TYPE_CHECKING:
+    from services.router.desk import Desk
+
+MILLISECOND = 1_000_000
+
+
+class Asking:
+    """A step in an order's life that a command stands for is said when the command really goes out."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self.desk = desk
+        self.pacing = Pacing(desk.settings)
+
+    def request(self, task: Task, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+        """Ask a venue for something as soon as it takes commands."""
+        venue = venue_of(ticket.terms.instrument)
+        urgency = _urgency(task, ticket.terms)
+        if self.pacing.may_pass(venue, urgency, event.ts_init):
+            yield from self._perform(venue, task, ticket.id, event)
+            return
+        self.pacing.wait(venue, urgency, task, ticket.id)
+        self._set_pace(venue)
+        order = self.desk.book.order_of(ticket)
+        if order.life.status is OrderStatus.INITIALIZED:
+            reason = f"until {venue} takes commands again: its rate limit is used up"
+            yield from self.desk.step(order, OrderHeld(**of(order.terms, event), reason=reason))
+
+    def _perform(self, venue: str, task: Task, key: str, event: Event) -> Iterator[Event]:
+        """Do what was asked for, if it still makes sense; else the venue may take another command instead."""
+        ticket = self.desk.book.find(key)
+        commanded = False
+        for answer in self._command(task, ticket, event) if ticket else ():
+            commanded = True
+            yield answer
+        if not commanded:
+            self.pacing.give_back(venue)
+
+    def _command(self, task: Task, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+        match task:
+            case Task.SUBMIT:
+                return (
+                    self._submit(ticket, event) if isinstance(ticket, Order) else self.desk.parts.submit(ticket, event)
+                )
+            case Task.CANCEL:
+                return self._ask_to_cancel(ticket, event)
+            case Task.AMEND:
+                return self.desk.changes.send(self.desk.book.order_of(ticket), event)
+            case Task.QUERY:
+                return self._query(ticket, event)
+
+    def _submit(self, order: Order, event: Event) -> Iterator[Event]:
+        if order.life.closed or order.sent:
+            return
+        order.sent = True
+        yield from self.desk.step(order, OrderSubmitted(**of(order.terms, event)))
+        yield SubmitOrder(**at(event), order=order.terms.at_venue)
+        self.await_answer(order, event)
+
+    def _ask_to_cancel(self, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+        if ticket.life.closed or not ticket.sent or ticket.life.status is OrderStatus.PENDING_CANCEL:
+            return
+        pending = OrderPendingCancel(**of(ticket.terms, event))
+        if isinstance(ticket, Order):
+            yield from self.desk.step(ticket, pending)
+        else:
+            yield from self.desk.parts.pending_cancel(ticket, pending, event)
+        yield CancelOrder(**at(event), client_order_id=ticket.id, instrument=ticket.terms.instrument)
+        self.await_answer(ticket, event)
+
+    def _query(self, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+        if ticket.unanswered:
+            yield QueryOrder(**at(event), client_order_id=ticket.id, instrument=ticket.terms.instrument)
+
+    def await_answer(self, ticket: Order | Slice, event: Event) -> None:
+        ticket.asked = 0
+        self._listen(ticket, event)
+
+    def _listen(self, ticket: Order | Slice, event: Event) -> None:
+        ticket.ask_at = event.ts_init + self.desk.settings.query_after_ms * MILLISECOND * 2**ticket.asked
+        self.desk.timers.add(ticket.ask_at, Alarm.SILENCE, ticket.id)
+
+    def on_silence(self, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+        if not ticket.unanswered or event.ts_init < ticket.ask_at:
+            return
+        if ticket.asked == self.desk.settings.query_attempts:
+            text = f"{ticket.id} in {ticket.terms.instrument} is {ticket.life.status.value}; the venue was asked"
+            yield alert(
+                event, "no_answer", f"{text} {ticket.asked} times and does not say what became of it: look there"
+            )
+            return
+        ticket.asked += 1
+        self._listen(ticket, event)
+        yield from self.request(Task.QUERY, ticket, event)
+
+    def on_pace(self, venue: str, event: Event) -> Iterator[Event]:
+        self.pacing.awake(venue)
+        while (ready := self.pacing.next_ready(venue, event.ts_init)) is not None:
+            yield from self._perform(venue, *ready, event)
+        self._set_pace(venue)
+
+    def _set_pace(self, venue: str) -> None:
+        wakes_at = self.pacing.wake_up(venue)
+        if wakes_at is not None:
+            self.desk.timers.add(wakes_at, Alarm.PACE, venue)
+
+
+def _urgency(task: Task, terms: OrderTerms) -> Urgency:
+    """Questions stand in line with new orders: where a venue is slow, they would keep it busy with themselves."""
+    if task is Task.CANCEL or (terms.reduce_only and task is not Task.QUERY):
+        return Urgency.PROTECTS
+    return Urgency.CHANGES if task is Task.AMEND else Urgency.ADDS

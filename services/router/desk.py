@@ -1,0 +1,324 @@
+"""The desk: what is done with an order from its approval to its end, and what that means for others of its list."""
+
+from collections.abc import Iterator
+
+from contracts.event import Event
+from contracts.orders import (
+    ExecutionOverride,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderHeld,
+    OrderInitialized,
+    OrderRejected,
+    OrderTerms,
+    OrderTriggered,
+    RiskApproved,
+)
+from contracts.permission import Permission
+from contracts.types import Contingency, InstrumentId, OrderStatus, TimeInForce, TradingState
+from services.router import overrides
+from services.router.asking import Asking
+from services.router.book import ZERO, Book, Order
+from services.router.changes import Changes
+from services.router.lists import goes_when_it_triggers, granted, lot_of
+from services.router.overrides import Quality
+from services.router.pacing import Task
+from services.router.parts import Parts
+from services.router.settings import RouterSettings
+from services.router.slicing import is_sliced
+from services.router.steps import alert, at, illegal, of
+from services.router.timers import Alarm, Timers
+from services.router.triggers import Seen, as_money, reached, trailed
+from venues.instruments import Listing
+
+DAY = 86_400_000_000_000
+PROTECTORS = frozenset({"stops", "depeg", "funding"})
+"""Who may reduce a position of any strategy, also while trading is halted."""
+_ALARMS_KEPT = 64
+
+
+class Desk:
+    """Everything it yields is an event for the tape; the event in hand gives the time."""
+
+    def __init__(self, settings: RouterSettings, listing: Listing) -> None:
+        self.settings = settings
+        self.listing = listing
+        self.trading = Permission()
+        self.book = Book(settings.remembered_orders)
+        self.seen = Seen()
+        self.timers = Timers()
+        self.asking = Asking(self)
+        self.watched: dict[InstrumentId, dict[str, None]] = {}
+        """Ids of the orders that wait for a price there."""
+        self.quality: dict[InstrumentId, Quality] = {}
+        self.changes = Changes(self)
+        self.parts = Parts(self)
+
+    # -- from the approval to the venue --------------------------------------------------------------------------------
+
+    def take(self, approval: RiskApproved) -> Iterator[Event]:
+        """Take an approved order and those of its list into the book, all before the first of them begins."""
+        listed = {terms.client_order_id: terms for terms in (approval.order, *approval.attached)}
+        taken = [name for name in listed if name in self.book]
+        family = tuple(listed) if approval.attached else ()
+        for name in taken:
+            yield alert(approval, "duplicate_order", f"order {name} was approved before; it is not sent again")
+        begun = []
+        for name, terms in listed.items():
+            if name not in taken:
+                begun.append(order := _new_order(terms, approval, family))
+                self.book.add(order)
+                yield OrderInitialized(**at(approval), order=terms)
+        for order in begun:
+            yield from (
+                self._deny(order, f"order {taken[0]} of its list exists already", approval)
+                if taken
+                else (self._begin(order, approval))
+            )
+
+    def _begin(self, order: Order, event: Event) -> Iterator[Event]:
+        parent = None if order.parent is None else self.book.orders.get(order.parent)
+        if self.trading.state is TradingState.HALTED and not survives_a_halt(order.terms):
+            yield from self._deny(order, "trading was halted meanwhile", event)
+        elif order.expires_at is not None and order.expires_at <= event.ts_init:
+            yield from self._deny(order, "its time was over before it could be sent", event)
+        elif order.parent is not None and (parent is None or parent.life.closed):
+            yield from self._deny(order, f"its parent {order.parent} has ended without a fill", event)
+        else:
+            if order.expires_at is not None:
+                self.timers.add(order.expires_at, Alarm.EXPIRY, order.id)
+            if order.released:
+                yield from self._place(order, event)
+            else:
+                yield from self.step(order, OrderHeld(**of(order.terms, event), reason=f"until {order.parent} trades"))
+
+    def _deny(self, order: Order, reason: str, event: Event) -> Iterator[Event]:
+        yield from self.step(order, OrderDenied(**of(order.terms, event), reason=reason))
+
+    def _place(self, order: Order, event: Event) -> Iterator[Event]:
+        """Let an order trade, or wait for its price."""
+        if not order.terms.order_type.is_conditional:
+            yield from self._go(order, event)
+            return
+        price = self.seen.price(order.terms)
+        if order.terms.trail is not None and price is not None:
+            order.trigger = trailed(order.terms.trail, order.terms.side, order.trigger, price)
+        if order.life.status is OrderStatus.INITIALIZED:
+            yield from self.step(order, OrderHeld(**of(order.terms, event), reason=_waits_for(order)))
+        self.watched.setdefault(order.terms.instrument, {})[order.id] = None
+        yield from self.look(order, event)
+
+    def look(self, order: Order, event: Event) -> Iterator[Event]:
+        """Trigger an order that waits if the price that it looks at is there."""
+        terms, price = order.terms, self.seen.price(order.terms)
+        if price is None or not self._is_watched(order):
+            return
+        if terms.trail is not None:
+            order.trigger = trailed(terms.trail, terms.side, order.trigger, price)
+        if order.trigger is None or not reached(terms, order.trigger, price):
+            return
+        self._unwatch(order)
+        order.arrival = self.seen.mid(terms.instrument) or price
+        yield from self.step(order, OrderTriggered(**of(terms, event), price=as_money(price)))
+        yield from self._go(order, event)
+
+    def look_around(self, instrument: InstrumentId, event: Event) -> Iterator[Event]:
+        """Look at every order that waits for the price which `event` shows."""
+        for name in list(self.watched.get(instrument, ())):
+            order = self.book.orders.get(name)
+            if order is not None and self.seen.moves(order.terms, event):
+                yield from self.look(order, event)
+
+    def _go(self, order: Order, event: Event) -> Iterator[Event]:
+        if order.life.closed:
+            return
+        if is_sliced(order.terms):
+            yield from self.parts.begin(order, event)
+        else:
+            yield from self.asking.request(Task.SUBMIT, order, event)
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def cancel(self, order: Order, reason: str, event: Event, *, expiring: bool = False) -> Iterator[Event]:
+        """Take back what is left of an order: here, or at the venue if that may know of it."""
+        if order.life.closed or order.life.status is OrderStatus.INITIALIZED:
+            return
+        order.expiring = order.expiring or (expiring and not order.cancel_asked)
+        if not order.sent:
+            end = OrderExpired if expiring else OrderCanceled
+            yield from self.step(order, end(**of(order.terms, event), reason=reason))
+            return
+        if order.slicing is not None:
+            yield from self.parts.stop(order, reason, event)
+        elif not order.cancel_asked:
+            order.cancel_asked = True
+            yield from self.asking.request(Task.CANCEL, order, event)
+
+    def step(self, order: Order, event: Event) -> Iterator[Event]:
+        """Say `event` if it can happen to the order, and what follows from it; an alert if it cannot."""
+        life = order.life.after(event)
+        if life is None:
+            yield illegal(event, order)
+            return
+        was_closed, order.life = order.life.closed, life
+        yield event
+        if life.closed and not was_closed:
+            self._close(order)
+        if isinstance(event, OrderFilled):
+            yield from self._traded(order, event)
+        elif isinstance(event, OrderTriggered):
+            for other in list(self.book.siblings(order)):
+                if goes_when_it_triggers(order.terms, other.terms):
+                    yield from self.cancel(other, f"{order.id} of its list was triggered", event)
+        elif isinstance(event, OrderRejected):
+            yield from self.judge_rejection(order.terms.instrument, event)
+        if life.closed and not was_closed and order.filled == 0:
+            for child in list(self.book.children(order)):
+                yield from self.cancel(child, f"its parent {order.id} ended without a fill", event)
+
+    def _close(self, order: Order) -> None:
+        self._unwatch(order)
+        self.book.remember_closed(order)
+        open_orders = len(self.book.orders) - len(self.book.closed)
+        if len(self.timers.heap) > _ALARMS_KEPT + 8 * open_orders:
+            self.timers.keep(self._means_something)
+
+    def _means_something(self, alarm: Alarm, key: str) -> bool:
+        if alarm in (Alarm.PACE, Alarm.RECOVERY):
+            return True
+        ticket = self.book.find(key)
+        return ticket is not None and not ticket.life.closed
+
+    # -- order lists ---------------------------------------------------------------------------------------------------
+
+    def _traded(self, order: Order, fill: OrderFilled) -> Iterator[Event]:
+        if fill.slippage_bps is not None:
+            quality = self.quality.setdefault(fill.instrument, Quality())
+            reason = overrides.filled(quality, fill.slippage_bps, fill.ts_init, self.settings.execution)
+            yield from self._override(fill.instrument, quality, reason, fill)
+        if not order.family:
+            return
+        for child in list(self.book.children(order)):
+            yield from self._grant(child, order, fill)
+        for other in list(self.book.siblings(order)):
+            if other.life.closed or other.terms.link is None:
+                continue
+            if other.terms.link.contingency is Contingency.OCO:
+                yield from self.cancel(other, f"{order.id} of its list has traded", fill)
+            else:
+                other.taken += fill.quantity
+                yield from self.changes.fit(other, fill)
+        yield from self.changes.fit(order, fill)
+
+    def _grant(self, child: Order, parent: Order, fill: OrderFilled) -> Iterator[Event]:
+        """Let a child have what its parent's fills allow; with the first of them it begins to trade."""
+        if child.life.closed:
+            if parent.life.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED) and child.filled == 0:
+                text = f"{fill.quantity} of {parent.id} traded after its end, when {child.id} was gone already"
+                yield alert(fill, "unprotected_fill", f"{text}: look after the position")
+            return
+        child.granted = granted(child, parent, lot_of(child.terms, self.listing))
+        if child.released:
+            yield from self.changes.fit(child, fill)
+        elif child.wanted > 0:
+            child.released = True
+            child.arrival = self.seen.mid(child.terms.instrument) or child.arrival
+            yield from self.changes.fit(child, fill)
+            yield from self._place(child, fill)
+
+    # -- execution -----------------------------------------------------------------------------------------------------
+
+    def judge_rejection(self, instrument: InstrumentId, event: Event) -> Iterator[Event]:
+        quality = self.quality.setdefault(instrument, Quality())
+        reason = overrides.rejected(quality, event.ts_init, self.settings.execution)
+        yield from self._override(instrument, quality, reason, event)
+
+    def _override(
+        self, instrument: InstrumentId, quality: Quality, reason: str | None, event: Event
+    ) -> Iterator[ExecutionOverride]:
+        if reason is None:
+            return
+        yield ExecutionOverride(
+            **at(event),
+            instrument=instrument,
+            size_factor=quality.factor,
+            muted_until=quality.muted_until,
+            reason=reason,
+        )
+        if quality.muted_until is not None:
+            self.timers.add(quality.muted_until, Alarm.RECOVERY, instrument)
+        if quality.factor < 1:
+            self.timers.add(overrides.recovers_at(quality, self.settings.execution), Alarm.RECOVERY, instrument)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def on_time(self, event: Event) -> Iterator[Event]:
+        """Do what has become due."""
+        for alarm, key in self.timers.due(event.ts_init):
+            yield from self._on_alarm(alarm, key, event)
+
+    def _on_alarm(self, alarm: Alarm, key: str, event: Event) -> Iterator[Event]:
+        if alarm is Alarm.PACE:
+            yield from self.asking.on_pace(key, event)
+        elif alarm is Alarm.RECOVERY:
+            instrument = InstrumentId(key)
+            quality = self.quality[instrument]
+            reason = overrides.passed(quality, event.ts_init, self.settings.execution)
+            yield from self._override(instrument, quality, reason, event)
+        elif (ticket := self.book.find(key)) is not None and not ticket.life.closed:
+            if alarm is Alarm.SILENCE:
+                yield from self.asking.on_silence(ticket, event)
+            elif isinstance(ticket, Order):
+                yield from self._on_due(alarm, ticket, event)
+
+    def _on_due(self, alarm: Alarm, order: Order, event: Event) -> Iterator[Event]:
+        if alarm is Alarm.EXPIRY:
+            yield from self.cancel(order, "its time in force is over", event, expiring=True)
+        else:
+            yield from self.parts.on_time(order, event)
+
+    def _is_watched(self, order: Order) -> bool:
+        return order.id in self.watched.get(order.terms.instrument, ())
+
+    def _unwatch(self, order: Order) -> None:
+        waiting = self.watched.get(order.terms.instrument)
+        if waiting is not None:
+            waiting.pop(order.id, None)
+            if not waiting:
+                del self.watched[order.terms.instrument]
+
+
+def survives_a_halt(terms: OrderTerms) -> bool:
+    """Say whether a halt leaves an order alone: it ends a loss, or whoever watches over positions reduces one."""
+    author = terms.client_order_id.partition("-")[0]
+    return terms.is_protective or (terms.reduce_only and author in PROTECTORS)
+
+
+def _new_order(terms: OrderTerms, approval: RiskApproved, family: tuple[str, ...]) -> Order:
+    released = terms.link is None or terms.link.parent is None
+    return Order(
+        terms,
+        approved=terms.quantity,
+        full=terms.quantity,
+        granted=terms.quantity if released else ZERO,
+        released=released,
+        family=family,
+        arrival=approval.mark,
+        trigger=None if terms.trigger_price is None else float(terms.trigger_price),
+        expires_at=_end_of(terms, approval.ts_init),
+    )
+
+
+def _end_of(terms: OrderTerms, now: int) -> int | None:
+    if terms.time_in_force is TimeInForce.DAY:
+        return (now // DAY + 1) * DAY
+    return terms.expires_at
+
+
+def _waits_for(order: Order) -> str:
+    looks_at = order.terms.trigger_by.value if order.terms.trigger_by else "the market"
+    return (
+        f"until {looks_at} shows a price" if order.trigger is None else f"until {looks_at} is at {order.trigger:.10g}"
+    )
