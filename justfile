@@ -48,7 +48,7 @@ up-docker *ARGS:
 # All checks, then all tests, against servers of their own on free ports
 [group('check')]
 test *ARGS: setup lint
-    .venv/bin/pytest "$@"
+    .venv/bin/pytest -n 2 --dist loadfile "$@"
 
 # Tests that need no server
 [group('check')]

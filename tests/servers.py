@@ -158,7 +158,21 @@ def fresh_database(server_url: str, name: str) -> Iterator[str]:
         yield url
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+            _drop(connection, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def _drop(connection: psycopg.Connection, statement: sql.Composed, patience_s: float = 30.0) -> None:
+    """Drop a database; while the server's own vacuum is in it, which no ordinary role may end, that is waited for."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _nats(

@@ -55,6 +55,7 @@ class Strategy(Component):
     units; both should be whole ticks and lots (see `venues.instruments`), risk refuses what is not.
     """
 
+    state_version = 2
     produces: ClassVar[tuple[type[Event], ...]] = (OrderIntent, CancelIntent, AmendIntent)
 
     def __init__(self, name: str) -> None:

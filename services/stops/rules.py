@@ -337,7 +337,7 @@ class Stops(Component):
                     reason=f"{leg.quantity} are held",
                 )
             case Remove(cover=cover):
-                yield self._remove(cover, f"{leg.quantity} are held, and it covers what is not", event)
+                yield self._remove(cover, f"it covers {cover.leaves}, and {abs(leg.quantity)} are held", event)
 
     def _remove(self, cover: Cover, reason: str, event: Event) -> CancelIntent:
         cover.going, cover.asked_at = True, event.ts_init

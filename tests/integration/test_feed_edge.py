@@ -81,7 +81,8 @@ async def test_every_frame_comes_onto_the_tape_once_in_order_of_receipt(nc: Clie
     assert [type(event) for event in events].count(Quote) == 2 * QUOTES
     assert [type(event) for event in events].count(Trade) == 2 * TRADES
     assert [event.ts_init for event in events] == sorted(event.ts_init for event in events)
-    assert feed.detail == f"{len(said)} frames: {2 * QUOTES} quote, {2 * TRADES} trade, 0 depth, 0 snapshot, 0 bad"
+    kinds = f"{2 * QUOTES} quote, {2 * TRADES} trade, 0 funding, 0 depth, 0 snapshot, 0 bad"
+    assert feed.detail == f"{len(said)} frames: {kinds}"
     assert all(message.cause is None for message in said)
 
 
@@ -152,7 +153,7 @@ async def test_broken_frames_become_dead_letters_that_say_where_and_the_rest_is_
     assert [letter.source for letter in letters] == [f"odd.gz:{number}" for number in bad]
     for letter, (_, reason) in zip(letters, bad.values(), strict=True):
         assert letter.reason.startswith(reason)
-    assert feed.detail == f"18 frames: 8 quote, 0 trade, 0 depth, 0 snapshot, {len(bad)} bad"
+    assert feed.detail == f"18 frames: 8 quote, 0 trade, 0 funding, 0 depth, 0 snapshot, {len(bad)} bad"
 
 
 async def test_files_that_are_none_are_reported_and_the_others_are_played(nc: Client, tmp_path: Path) -> None:
