@@ -218,11 +218,14 @@ async def test_a_foreign_order_is_reported_and_adopted_by_setting(
     emulator: Emulator,
     adopts: bool,  # noqa: FBT001
 ) -> None:
-    async with gateway_at(fresh_nats_url, patient_settings(emulator, adopt_foreign=adopts)):
+    often = patient_settings(emulator, adopt_foreign=adopts, reconcile_every_s=2.0)
+    async with gateway_at(fresh_nats_url, often):
         async with exchange_at(emulator, "binance") as by_hand:
             await by_hand.create_order("BTC/USDT", "limit", "buy", "0.1", "59000", {"newClientOrderId": "web.1"})
         await until(lambda: _has(trader, VenueForeignOrder))
         await emulator.quote("BTCUSDT", 58_900.0, 0.5, 58_900.1, 0.5)
+        if adopts:
+            await until(lambda: _has(trader, VenueFilled))
         await asyncio.sleep(0.5)
         (foreign,) = await trader.of_type(VenueForeignOrder)
         fills = await trader.of_type(VenueFilled)
@@ -271,7 +274,7 @@ async def test_a_stream_that_has_gone_deaf_is_noticed_and_renewed(
         emulator.expire_listen_key()
         await emulator.quote("BTCUSDT", 58_900.0, 0.5, 58_900.1, 0.5)
         await trader.until_reported(order, VenueAccepted, VenueFilled)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4.0)
         await emulator.quote("BTCUSDT", 57_900.0, 0.5, 57_900.1, 0.5)
         await trader.until_reported(after, VenueAccepted, VenueFilled)
         assert gateway.lag == 0
@@ -287,12 +290,12 @@ async def test_what_is_kept_spares_a_restart_the_reading_and_doubles_nothing(
     async with gateway_at(fresh_nats_url, settings):
         await trader.submit(order)
         await trader.until_reported(order, VenueAccepted)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(3.0)
     await emulator.quote("BTCUSDT", 58_900.0, 0.1, 58_900.1, 0.1)
     async with gateway_at(fresh_nats_url, settings) as gateway:
         await trader.until_reported(order, VenueAccepted, VenueFilled)
         assert gateway.handled < gateway.position
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(3.0)
     async with gateway_at(fresh_nats_url, settings):
         await trader.cancel(order)
         await asyncio.sleep(1.0)
