@@ -10,23 +10,39 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from services.cli.ports import is_free
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 
+# Below what the kernel gives to outgoing connections, which could take a port before its server listens, and below the
+# ports of `services/chaos`. Processes with neighbouring numbers begin a thousand ports apart.
+PORTS = range(10_000, 24_000)
+_begin = os.getpid() * 1_009 % len(PORTS)
+_offered: Iterator[int] = cycle((*PORTS[_begin:], *PORTS[:_begin]))
+
+
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port nobody listens on, and that this process was not given lately."""
+    return next(port for port in _offered if is_free(port))
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on."""
+    row: list[int] = []
+    while len(row) < count:
+        port = free_port()
+        row = [*row, port] if row and port == row[-1] + 1 else [port]
+    return row[0]
 
 
 @contextmanager

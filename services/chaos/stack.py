@@ -101,11 +101,13 @@ SERVER_PORTS = (
     "HMM_POSTGRES_PORT",
 )
 PORTS_IN_A_ROW = 40
+# Below what the kernel gives to outgoing connections, which could take a port before its server listens.
+PORTS = range(24_000, 32_000, 100)
 
 
 def new_stack(run: Path) -> Stack:
     """Describe a stack in `run`, on ports that nobody listens on, whose strategy trades often."""
-    first = next(port for port in range(24_000, 60_000, 100) if all(map(is_free, range(port, port + PORTS_IN_A_ROW))))
+    first = next(port for port in PORTS if all(map(is_free, range(port, port + PORTS_IN_A_ROW))))
     settings = {
         "HMM_RUN_DIR": str(run),
         "HMM_BARS_INTERVALS": '["1s","5s","1m"]',

@@ -191,6 +191,8 @@ class Desk:
                 await asyncio.sleep(settings.reconnect_after_s)
                 continue
             self.compared.set()
+            if why == START:  # the streams may have stood only after we looked: what came in between is found now
+                self.compare(RECONNECT)
             if corrections and why == PERIODIC:
                 logger.warning("the streams of %s have missed something: they are built anew", self._client.name)
                 self._client.renew_streams()

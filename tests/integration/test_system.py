@@ -17,7 +17,7 @@ from contracts.ownership import ROLES
 from services.cli.settings import SERVICES
 from tests.framefiles import market, write
 from tests.live import client
-from tests.servers import ROOT, free_port, scratch_directory
+from tests.servers import ROOT, free_port, free_ports, scratch_directory
 
 pytestmark = pytest.mark.integration
 
@@ -97,15 +97,6 @@ class System:
     async def position(self) -> int:
         async with client(self.nats_url, self.operator_key) as nc:
             return (await nc.jetstream(timeout=30).stream_info("TAPE")).state.last_seq
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody listens on."""
-    while True:
-        base = free_port()
-        listening = {line.split()[1].rpartition(":")[2] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]}
-        if base + count < 65_000 and not {f"{base + offset:04X}" for offset in range(count)} & listening:
-            return base
 
 
 @pytest.fixture
