@@ -16,7 +16,7 @@ from venues.reconciliation.views import FundingView, MarketView, VenueOrderView,
 
 logger = logging.getLogger(__name__)
 
-START, RECONNECT, PERIODIC = "start", "reconnect", "periodic"
+START, SETTLED, RECONNECT, PERIODIC = "start", "settled", "reconnect", "periodic"
 """Why everything is compared."""
 LOOKS_AT_THE_ACCOUNT = 3
 """So often it is looked at until nothing happens meanwhile; else the next comparison does."""

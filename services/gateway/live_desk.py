@@ -16,7 +16,7 @@ from contracts.venue import (
     VenueCancelRejected,
     VenueRejected,
 )
-from services.gateway.live_comparison import PERIODIC, RECONNECT, START, Comparison
+from services.gateway.live_comparison import PERIODIC, RECONNECT, SETTLED, START, Comparison
 from services.gateway.live_orders import Orders
 from services.gateway.live_sending import Sending, loop_time, now_ns
 from tape.lease import LeaseLost
@@ -183,7 +183,7 @@ class Desk:
                 self._why = PERIODIC
             why, grace_s = self._why, settings.grace_s if self._why == PERIODIC else 0.0
             self._due.clear()
-            if why == RECONNECT:
+            if why in {SETTLED, RECONNECT}:
                 await asyncio.sleep(settings.reconnect_after_s + STREAM_SETTLES_S)
             corrections = await self._comparison.run(why, grace_s=grace_s)
             if corrections is None:
@@ -192,8 +192,8 @@ class Desk:
                 continue
             self.compared.set()
             if why == START:  # the streams may have stood only after we looked: what came in between is found now
-                self.compare(RECONNECT)
-            if corrections and why == PERIODIC:
+                self.compare(SETTLED)
+            if corrections and why in {SETTLED, PERIODIC}:
                 logger.warning("the streams of %s have missed something: they are built anew", self._client.name)
                 self._client.renew_streams()
 
