@@ -13,7 +13,8 @@ from contracts.books import EquityMarked, PortfolioMarked, PositionChanged, Posi
 from contracts.codec import encode
 from contracts.control import Alert
 from contracts.event import Event
-from contracts.laws import Books, Law
+from contracts.laws import Law
+from contracts.laws.books import Books
 from contracts.market import Funding
 from contracts.orders import OrderFilled, OrderInitialized
 from contracts.recorded import Recorded
