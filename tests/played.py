@@ -2,29 +2,35 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 
 from pydantic import BaseModel
 
 from contracts.codec import decode, type_header
 from contracts.control import LeaseTaken
+from contracts.data import DataChunk
 from contracts.event import Event
-from contracts.market import Quote, Trade
+from contracts.models import Scale
 from contracts.recorded import Recorded, Unreadable
-from contracts.types import Interval
+from contracts.types import InstrumentId, Interval
 from services.allocator.settings import AllocatorSettings
 from services.bars.settings import BarsSettings
 from services.catalog import BLUEPRINTS
 from services.clock.settings import ClockSettings, ClockSource
 from services.depeg.settings import DepegSettings
-from services.feed.simulated import SimulatedMarket
+from services.drift.settings import DriftSettings
 from services.funding.settings import FundingSettings
 from services.gateway.settings import GatewaySettings
+from services.hmm_ensemble.settings import HmmEnsembleSettings
+from services.params.settings import ParamsSettings, PresetFactors
 from services.portfolio.settings import PortfolioSettings
 from services.probe.settings import ProbeSettings
+from services.regime.settings import RegimeSettings
 from services.risk.settings import RiskSettings
 from services.router.settings import RouterSettings
+from services.scheduler.settings import Plan, SchedulerSettings
 from services.stops.settings import StopsSettings
 from services.trend.settings import TrendSettings
 from tape.blueprint import Blueprint
@@ -33,7 +39,9 @@ from tape.headers import output_id
 from tape.reader import received
 from tape.replica import Answer, Replica
 from tests.builders import START
+from tests.regime_builders import CHUNK, artifact, direction_model, promoted, regime_model, spec
 from venues.instruments import BINANCE_SPOT
+from venues.market import SimulatedMarket
 
 BTC = next(iter(BINANCE_SPOT))
 
@@ -52,6 +60,20 @@ SETTINGS: Mapping[str, BaseModel] = {
     "depeg": DepegSettings(),
     "funding": FundingSettings(),
     "probe": ProbeSettings(instruments=(BTC,), bars=Interval.S1, interval_s=5),
+    "scheduler": SchedulerSettings(plans=(Plan(interval=Interval.S1),), cron="* * * * *", first_rows=5, min_gap_s=0),
+    "regime": RegimeSettings(enter=0.5, dwell=1, kept_bars=60),
+    "drift": DriftSettings(observations=20, stays=0, least=4, loss=4, stays_lost=0, again_s=30),
+    "params": ParamsSettings(
+        presets={
+            "trend": {"small": PresetFactors(size=0.5), "near": PresetFactors(stop=0.5, target=0.5)},
+            "hmm_ensemble": {"small": PresetFactors(size=0.5), "plain": PresetFactors()},
+        },
+        change_alarm=2,
+        remembered_selections=3,
+    ),
+    "hmm_ensemble": HmmEnsembleSettings(
+        interval=Interval.S1, fast=2, slow=4, atr=2, threshold=0.1, cooldown_s=1, stop_atr=1, target_atr=1.5
+    ),
 }
 """Of every component, such that it has much to say in a minute."""
 
@@ -60,9 +82,39 @@ Message = Recorded | Unreadable
 INSTRUMENTS = [instrument for instrument in BINANCE_SPOT.values() if instrument.id.endswith(("BTCUSDT", "ETHUSDT"))]
 
 
-def market(count: int, seed: int = 7, quotes_per_s: float = 4.0) -> Iterator[Quote | Trade]:
-    """Give the first events of a simulated market of two instruments."""
-    return islice(SimulatedMarket(INSTRUMENTS, str(seed), START, {}).events(quotes_per_s), count)
+def market(count: int, seed: int = 7, quotes_per_s: float = 4.0) -> Iterator[Event]:
+    """Give the first events of a simulated market of two instruments, whose models are promoted soon."""
+    shown = SimulatedMarket(INSTRUMENTS, str(seed), START, {}).events(quotes_per_s)
+    return islice(chain(islice(shown, 8), learned(), shown), count)
+
+
+def learned() -> Iterator[Event]:
+    """Promote a model of each family for each instrument, and tell of the history that they were trained on."""
+    of = spec(interval=Interval.S1)
+    scaler = (Scale(center=0.0, spread=0.0001),)
+    models = (replace(regime_model(of=of), scaler=scaler), replace(direction_model(of=of), scaler=scaler))
+    for instrument in INSTRUMENTS:
+        yield chunk(instrument.id, Interval.S1)
+        for model in models:
+            yield promoted(artifact(model, instrument.id))
+
+
+def chunk(instrument: InstrumentId, interval: Interval) -> DataChunk:
+    """Ten bars before `START`."""
+    return DataChunk(
+        ts_event=START,
+        ts_init=START,
+        by="ingest",
+        instrument=instrument,
+        interval=interval,
+        first=START - 10 * interval.nanos,
+        last=START - interval.nanos,
+        rows=10,
+        missing=0,
+        repaired=0,
+        sha256=CHUNK,
+        source="tape",
+    )
 
 
 class Stage:

@@ -15,8 +15,34 @@ from contracts.books import (
 )
 from contracts.clock import ClockTick
 from contracts.control import Alert, CapitalDecided, DeadLetter, GuardSet, LeaseTaken, LockLifted, TradingStateSet
+from contracts.data import DataChunk
 from contracts.event import Event
 from contracts.market import Bar, Funding, MarketGap, Quote, Trade
+from contracts.models import (
+    Artifact,
+    Bins,
+    Feature,
+    FeatureSpec,
+    Gaussian,
+    HiddenMarkovModel,
+    HiddenState,
+    ModelAction,
+    ModelDecided,
+    ModelFamily,
+    ModelPromoted,
+    ModelPublished,
+    ModelRetired,
+    RegimeModel,
+    Scale,
+    Score,
+    TrainedOn,
+    TrainFailed,
+    TrainFailure,
+    TrainRequested,
+    TrainStarted,
+    model_id_of,
+    sha256_of,
+)
 from contracts.orders import (
     AmendApproved,
     AmendIntent,
@@ -49,6 +75,16 @@ from contracts.orders import (
     RiskLocked,
     RiskRejected,
 )
+from contracts.presets import Arm, Preset, PresetPinned, PresetSelected
+from contracts.regimes import (
+    CalibrationSet,
+    DirectionInferred,
+    DriftDetected,
+    DriftKind,
+    RegimeInferred,
+    ShadowInferred,
+)
+from contracts.signals import SignalGiven
 from contracts.types import (
     CircuitState,
     GapKind,
@@ -126,6 +162,36 @@ AMENDMENT = Amendment(
     limit_price=Decimal("61838.00"),
     trigger_price=None,
 )
+CHUNK = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+def _state(label: str, occupancy: float, mean: float, variance: float) -> HiddenState:
+    part = Gaussian(weight=1.0, mean=(mean,), covariance=((variance,),))
+    return HiddenState(label=label, occupancy=occupancy, mixture=(part,))
+
+
+ARTIFACT = Artifact(
+    family=ModelFamily.REGIME,
+    instrument=BTC,
+    trained_on=TrainedOn(chunks=(CHUNK,), first=AT - 3_600 * 10**9, last=AT - 5 * 10**9, rows=720),
+    code="0.1.0",
+    seed=7,
+    regime=RegimeModel(
+        spec=FeatureSpec(interval=Interval.S5, window=1, lookback=20, features=(Feature.VOLATILITY,)),
+        scaler=(Scale(center=-8.9, spread=0.7),),
+        fast=HiddenMarkovModel(
+            states=(_state("calm", 0.7, -0.5, 0.4), _state("wild", 0.3, 1.2, 0.6)),
+            initial=(0.7, 0.3),
+            transitions=((0.97, 0.03), (0.07, 0.93)),
+        ),
+        slow=None,
+        confidence_exponent=0.8,
+        improbable_below=-9.5,
+        usual=Scale(center=-1.2, spread=0.9),
+        reference=(Bins(edges=(-0.5, 0.5), shares=(0.4, 0.3, 0.3)),),
+    ),
+)
+ARTIFACT_SHA256 = sha256_of(ARTIFACT)
 
 
 class _At(TypedDict):
@@ -140,6 +206,11 @@ class _OfVenue(_At):
 
 class _OfOrder(_OfVenue):
     strategy: str
+
+
+class _OfModel(TypedDict):
+    family: ModelFamily
+    instrument: InstrumentId
 
 
 class _Fill(TypedDict):
@@ -157,6 +228,8 @@ def examples() -> dict[type[Event], Event]:
     at: _At = {"ts_event": AT, "ts_init": AT}
     of_venue: _OfVenue = {**at, "client_order_id": ORDER_ID, "instrument": BTC}
     of_order: _OfOrder = {**of_venue, "strategy": "trend"}
+    of_model: _OfModel = {"family": ModelFamily.REGIME, "instrument": BTC}
+    model_id = model_id_of(ARTIFACT_SHA256)
     fill: _Fill = {
         "trade_id": "sim-7",
         "side": Side.BUY,
@@ -383,6 +456,116 @@ def examples() -> dict[type[Event], Event]:
             **at, rail=Rail.DAILY_LOSS, strategy="trend", instrument=None, operator="alice", reason="a wrong fill"
         ),
         CapitalDecided(**at, proposal=81_234, approved=True, operator="alice", reason="as discussed"),
+        DataChunk(
+            **at,
+            by="ingest",
+            instrument=BTC,
+            interval=Interval.S5,
+            first=1_723_161_250_000_000_000,
+            last=1_723_161_265_000_000_000,
+            rows=3,
+            missing=1,
+            repaired=0,
+            sha256=CHUNK,
+            source="tape",
+        ),
+        TrainRequested(
+            **at, by="ops", family=ModelFamily.REGIME, instrument=BTC, interval=Interval.S5, reason="asked by alice"
+        ),
+        TrainStarted(**at, **of_model, request=4_321, rows=720),
+        TrainFailed(
+            **at,
+            **of_model,
+            request=4_321,
+            failure=TrainFailure.RARE_STATE,
+            detail="state wild holds 2.1 % of the data, below 5 %",
+        ),
+        ModelPublished(
+            **at,
+            **of_model,
+            request=4_321,
+            model_id=model_id,
+            sha256=ARTIFACT_SHA256,
+            artifact=ARTIFACT,
+            score=Score(observations=180, log_likelihood=-1.31, calibration_error=0.04),
+            champion=None,
+            champion_score=None,
+        ),
+        ModelPromoted(
+            **at,
+            **of_model,
+            model_id=model_id,
+            sha256=ARTIFACT_SHA256,
+            artifact=ARTIFACT,
+            replaces=None,
+            by="trainer",
+            reason="the first that passed the gate",
+        ),
+        ModelRetired(**at, **of_model, model_id=model_id, by="trainer", reason="replaced by a better one"),
+        ModelDecided(**at, model_id=model_id, action=ModelAction.RETIRE, operator="alice", reason="too nervous"),
+        RegimeInferred(
+            **at,
+            instrument=BTC,
+            model_id=model_id,
+            regime="calm",
+            states=("calm", "wild"),
+            probabilities=(0.93, 0.07),
+            entropy=0.366,
+            confidence=0.89,
+            confident=True,
+            log_likelihood=-0.71,
+            observation=(-0.42,),
+            close=61837.63,
+        ),
+        ShadowInferred(
+            **at,
+            instrument=BTC,
+            model_id=model_id,
+            states=("calm", "wild"),
+            probabilities=(0.88, 0.12),
+            log_likelihood=-0.69,
+        ),
+        DirectionInferred(**at, instrument=BTC, model_id=model_id, up=0.54, horizon=3),
+        CalibrationSet(
+            **at,
+            instrument=None,
+            confidence_gain=0.9,
+            quote_multiplier=0.5,
+            cooldown_scale=2.0,
+            operator="alice",
+            reason="a quiet week",
+        ),
+        DriftDetected(
+            **at,
+            instrument=BTC,
+            model_id=model_id,
+            kind=DriftKind.PSI,
+            feature=Feature.VOLATILITY,
+            statistic=0.31,
+            threshold=0.25,
+        ),
+        SignalGiven(
+            **at,
+            strategy="hmm_ensemble",
+            instrument=BTC,
+            side=Side.BUY,
+            strength=0.62,
+            price=61837.63,
+            reason="fast above slow, calm 0.93, up 0.54",
+        ),
+        PresetSelected(
+            **at,
+            strategy="hmm_ensemble",
+            instrument=BTC,
+            regime="calm",
+            preset="bold",
+            settings=Preset(size=1.5, target=1.5),
+            arms=(
+                Arm(preset="balanced", trades=12.4, mean=0.05, deviation=0.28, sampled=-0.11),
+                Arm(preset="bold", trades=9.1, mean=0.21, deviation=0.33, sampled=0.37),
+            ),
+        ),
+        PresetPinned(**at, strategy="hmm_ensemble", preset="balanced", operator="alice", reason="a test"),
         GuardSet(**at, guard="archive", state=TradingState.HALTED, reason="the event store is 6 hours behind"),
         LeaseTaken(**at, component="router", instance="host-1/4711", settings='{"remembered_orders":10000}'),
         Alert(**at, component="router", severity=Severity.WARNING, code="unknown_order", message="report for nobody"),

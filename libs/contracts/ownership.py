@@ -14,8 +14,18 @@ from contracts.books import (
 )
 from contracts.clock import ClockTick
 from contracts.control import Alert, CapitalDecided, DeadLetter, GuardSet, LeaseTaken, LockLifted, TradingStateSet
+from contracts.data import DataChunk
 from contracts.event import EVENT_TYPES, Event, subject_pattern
 from contracts.market import Bar, Funding, MarketGap, Quote, Trade
+from contracts.models import (
+    ModelDecided,
+    ModelPromoted,
+    ModelPublished,
+    ModelRetired,
+    TrainFailed,
+    TrainRequested,
+    TrainStarted,
+)
 from contracts.orders import (
     AmendApproved,
     AmendIntent,
@@ -43,6 +53,9 @@ from contracts.orders import (
     RiskLocked,
     RiskRejected,
 )
+from contracts.presets import PresetPinned, PresetSelected
+from contracts.regimes import CalibrationSet, DirectionInferred, DriftDetected, RegimeInferred, ShadowInferred
+from contracts.signals import SignalGiven
 from contracts.venue import (
     AmendOrder,
     CancelOrder,
@@ -102,6 +115,8 @@ VENUE_ACCOUNT: EventTypes = (VenueBalance, VenuePosition, FundingPaid, Reconcile
 """What the gateway says of the account and the venue, beyond single orders."""
 WISHES: EventTypes = (OrderIntent, CancelIntent, AmendIntent)
 """What a strategy may say."""
+TRAININGS: EventTypes = (TrainStarted, TrainFailed, ModelPublished, ModelPromoted, ModelRetired)
+"""What the trainer says: the registry of models."""
 ORDER_ENDS: EventTypes = (OrderDenied, OrderRejected, OrderFilled, OrderCanceled, OrderExpired)
 
 
@@ -144,7 +159,7 @@ ROLES: dict[str, Role] = {
         Role("feed", Kind.EDGE, (Quote, Trade, Funding, MarketGap), ()),
         Role("clock", Kind.EDGE, (ClockTick,), (Quote, Trade)),
         Role("bars", Kind.COMPONENT, (Bar,), (Quote, Trade, ClockTick)),
-        strategy("trend", Quote, Bar),
+        strategy("trend", Quote, Bar, PresetSelected),
         Role(
             "risk",
             Kind.COMPONENT,
@@ -176,7 +191,15 @@ ROLES: dict[str, Role] = {
             (OrderInitialized, OrderFilled, FundingPaid, Quote, Funding, ClockTick),
         ),
         Role("archive", Kind.EDGE, (GuardSet,), tuple(EVENT_TYPES.values())),
-        Role("ops", Kind.EDGE, (TradingStateSet, LockLifted, CapitalDecided, CancelIntent), ()),
+        Role(
+            "ops",
+            Kind.EDGE,
+            (
+                *(TradingStateSet, LockLifted, CapitalDecided, CancelIntent),
+                *(TrainRequested, ModelDecided, CalibrationSet, PresetPinned),
+            ),
+            (),
+        ),
         Role(
             "stops",
             Kind.COMPONENT,
@@ -195,6 +218,29 @@ ROLES: dict[str, Role] = {
             Kind.COMPONENT,
             (CapitalProposed, CapitalAllocated),
             (EquityMarked, PositionClosed, CapitalProposed, CapitalDecided, ClockTick),
+        ),
+        Role("ingest", Kind.EDGE, (DataChunk,), (Bar, DataChunk)),
+        Role("backfill", Kind.EDGE, (DataChunk,), (DataChunk,)),
+        Role("importer", Kind.EDGE, (DataChunk,), (DataChunk,)),
+        Role("trainer", Kind.EDGE, TRAININGS, (DataChunk, TrainRequested, ModelDecided, *TRAININGS)),
+        Role(
+            "scheduler",
+            Kind.COMPONENT,
+            (TrainRequested,),
+            (DataChunk, DriftDetected, ClockTick, TrainRequested, TrainStarted, TrainFailed, ModelPublished),
+        ),
+        Role(
+            "regime",
+            Kind.COMPONENT,
+            (RegimeInferred, ShadowInferred, DirectionInferred),
+            (Bar, ModelPublished, ModelPromoted, ModelRetired, CalibrationSet),
+        ),
+        Role("drift", Kind.COMPONENT, (DriftDetected,), (RegimeInferred, ModelPromoted)),
+        Role("params", Kind.COMPONENT, (PresetSelected,), (PositionClosed, RegimeInferred, PresetPinned)),
+        strategy(
+            "hmm_ensemble",
+            *(Bar, RegimeInferred, DirectionInferred, CalibrationSet, PresetSelected),
+            also_writes=(SignalGiven,),
         ),
     )
 }

@@ -19,6 +19,8 @@ ClientOrderId = Annotated[str, Field(pattern=rf"^{_TOKEN}$", max_length=36)]
 MAX_TEXT = 2000
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
 Json = Annotated[str, Field(max_length=65_536, pattern=r"^[^\x00]*$")]
 """A JSON document inside an event: settings, for instance."""
 

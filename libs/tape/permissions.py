@@ -25,7 +25,16 @@ ACCOUNT = "TAPE"
 
 USERS = (*ROLES, OPERATOR, LEDGER_SERVER)
 
+
+def _objects(bucket: str, *, write: bool) -> tuple[str, ...]:
+    """What it takes to read, and to write, the objects of a bucket (see `tape.objects`)."""
+    stored = tuple(f"$O.{bucket}.{kind}.>" for kind in "CM") if write else ()
+    return (*stored, f"$JS.API.DIRECT.GET.OBJ_{bucket}", f"$JS.API.DIRECT.GET.OBJ_{bucket}.>")
+
+
 _BY_NAME: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("ingest", "backfill", "importer"), _objects("chunks", write=True)),
+    "trainer": (*_objects("chunks", write=False), *_objects("models", write=True)),
     "feed": (f"$JS.API.CONSUMER.LIST.{TAPE}",),  # to wait for the slowest reader
     "gateway": (api(LEDGER, f"DIRECT.GET.{LEDGER}.venue.command.>"),),  # to act only on what is on disk
     "archive": (f"$JS.API.DIRECT.GET.{TAPE}",),  # how old a position is; it hears everything anyway

@@ -99,11 +99,11 @@ async def joined(nc: Client) -> None:
             return
 
 
-async def stored_from(nc: Client, stream: str, sequence: int) -> AsyncGenerator[Stored, None]:
-    """Give what `stream` holds from `sequence` on, up to its present end, in order."""
+async def stored_from(nc: Client, stream: str, sequence: int, pattern: str = ">") -> AsyncGenerator[Stored, None]:
+    """Give what `stream` holds on the subjects of `pattern` from `sequence` on, up to its present end, in order."""
     pending = True
     while pending:
-        request = {"seq": sequence, "next_by_subj": ">", "batch": BATCH, "max_bytes": BATCH_BYTES}
+        request = {"seq": sequence, "next_by_subj": pattern, "batch": BATCH, "max_bytes": BATCH_BYTES}
         async for message in _batch(nc, stream, request):
             if _is_stored(message):
                 found = _stored(stream, message)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from contracts.market import Quote, Trade
 from contracts.types import Side, instrument_id, symbol_of
-from services.feed.simulated import SimulatedMarket
 from venues.instruments import BINANCE_SPOT
+from venues.market import SimulatedMarket
 
 START_NS = 1_723_089_600 * 1_000_000_000
 SYMBOLS = ("BTCUSDT", "ETHUSDT")

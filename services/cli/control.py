@@ -48,7 +48,7 @@ def set_trading_state(state: str, reason: str, *, flatten: bool) -> None:
             "--flatten leaves every position, and active lets new ones be taken", "halt: hmm control halted --flatten"
         )
     operator = getpass.getuser()
-    position = _say(
+    position = say(
         lambda now: TradingStateSet(
             ts_event=now, ts_init=now, state=wanted, operator=operator, reason=reason, flatten=flatten
         )
@@ -66,7 +66,7 @@ def cancel_order(order_id: str, instrument: str | None, reason: str) -> None:
             fail(f"{order_id} is {order['status']} since position {order['updated_position']}", "nothing is left of it")
         instrument = f"{order['venue']}.{order['symbol']}"
     named = InstrumentId(instrument)
-    position = _say(
+    position = say(
         lambda now: CancelIntent(
             ts_event=now, ts_init=now, by=OPS, instrument=named, client_order_id=order_id, reason=_signed(reason)
         )
@@ -79,7 +79,7 @@ def lift_lock(rail: str, strategy: str | None, instrument: str | None, reason: s
     wanted = _choice(Rail, rail, "rail")
     named = None if instrument is None else InstrumentId(instrument)
     operator = getpass.getuser()
-    position = _say(
+    position = say(
         lambda now: LockLifted(
             ts_event=now,
             ts_init=now,
@@ -99,7 +99,7 @@ def decide_capital(proposal: int, reason: str, *, approved: bool) -> None:
     with open_store() as store:
         proposed = _open_proposal(store, proposal)
     operator = getpass.getuser()
-    position = _say(
+    position = say(
         lambda now: CapitalDecided(
             ts_event=now, ts_init=now, proposal=proposal, approved=approved, operator=operator, reason=reason
         )
@@ -160,7 +160,7 @@ def _signed(reason: str) -> str:
     return f"{getpass.getuser()}: {reason}" if reason else f"asked for by {getpass.getuser()}"
 
 
-def _say(make: Callable[[int], Event]) -> int:
+def say(make: Callable[[int], Event]) -> int:
     """Put the operator's word on the tape; it is there when this returns its position."""
     now = time.time_ns()
     said = make(now)

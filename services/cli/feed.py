@@ -35,7 +35,13 @@ class Feed:
 
     def environment(self) -> dict[str, str]:
         clock = ClockSource.MARKET if self.files else ClockSource.WALL
-        return {"HMM_FEED_SOURCE": self.source, "HMM_FEED_SPEED": self.speed, "HMM_CLOCK_SOURCE": clock.value}
+        past = "tape" if self.files else "sim"  # a recorded market has no past that could be made up
+        return {
+            "HMM_FEED_SOURCE": self.source,
+            "HMM_FEED_SPEED": self.speed,
+            "HMM_CLOCK_SOURCE": clock.value,
+            "HMM_INGEST_SOURCE": os.environ.get("HMM_INGEST_SOURCE") or past,
+        }
 
 
 def parse_feed(source: str, speed: str) -> Feed:

@@ -1,6 +1,8 @@
 """Starting the supervisor daemon, after everything that can be wrong before it has been looked at."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from services.cli.feed import Feed
 from services.cli.ports import NeededPort, require_free
 from services.cli.settings import ROOT, SERVICES, StackSettings
 from services.supervisor import state
+from services.supervisor.child import die_with_parent
 from services.supervisor.model import ConfigError, Stack, load_stack
 
 _SCRIPTS = ROOT / "deploy" / "local"
@@ -88,8 +91,17 @@ def forget(settings: StackSettings) -> list[Path]:
     return present
 
 
-def start_supervisor(settings: StackSettings, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start the daemon, detached from this terminal; its own words go to the supervisor's log."""
+def start_supervisor(
+    settings: StackSettings,
+    environment: dict[str, str],
+    left_out: frozenset[str] = frozenset(),
+    *,
+    ends_with_us: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start the daemon, detached from this terminal; its own words go to the supervisor's log.
+
+    Without the processes of `left_out`, too. If it `ends_with_us`, it stops the stack also when we are killed.
+    """
     try:
         settings.logs.mkdir(parents=True, exist_ok=True)
         settings.record()
@@ -97,7 +109,7 @@ def start_supervisor(settings: StackSettings, environment: dict[str, str]) -> su
         fail(f"cannot write {error.filename}: {error.strerror}", "set HMM_RUN_DIR to a directory you may write")
     command = [sys.executable, "-m", "services.supervisor.app"]
     command += ["--file", str(settings.process_file), "--run", str(settings.run)]
-    command += ["--without", ",".join(sorted(settings.left_out))]
+    command += ["--without", ",".join(sorted(settings.left_out | left_out))]
     with (settings.logs / "supervisor.log").open("ab") as output:
         return subprocess.Popen(
             command,
@@ -107,6 +119,7 @@ def start_supervisor(settings: StackSettings, environment: dict[str, str]) -> su
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=die_with_parent(os.getpid(), signal.SIGTERM) if ends_with_us else None,  # noqa: PLW1509 # no threads
         )
 
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 # imported when called: `hmm --help` stays quick
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -189,6 +190,108 @@ def replay(
 
 
 @app.command()
+def backfill(
+    symbols: Annotated[str, typer.Option(help="as the exchange has them, for instance BTCUSDT,ETHUSDT")],
+    interval: Annotated[str, typer.Option(help="of the candles: 1m, 5m, 15m, 1h")],
+    since: Annotated[str, typer.Option(help="first day or time, in UTC: 2024-01-31 or 2024-01-31T12:00:00")],
+    until: Annotated[str | None, typer.Option(help="end, not included; none: now")] = None,
+    venue: Annotated[str | None, typer.Option(help="the exchange, as ccxt names it; none: HMM_INGEST_VENUE")] = None,
+) -> None:
+    """Fetch history from an exchange; run again, it goes on where it was."""
+    from services.cli.backfill import backfill
+
+    backfill(symbols, interval, since, until, venue)
+
+
+@app.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="CSV, gzipped CSV or Parquet of candles")],
+    symbol: Annotated[str | None, typer.Option(help="of which instrument; none: as the file's name says")] = None,
+    interval: Annotated[str | None, typer.Option(help="of the bars; none: as they are apart")] = None,
+    venue: Annotated[str, typer.Option(help="first part of the instrument's name")] = "file",
+) -> None:
+    """Take in history from files; a bad one is refused as a whole."""
+    from services.cli.importing import import_files
+
+    import_files(files, symbol, interval, venue)
+
+
+@app.command()
+def train(
+    symbol: Annotated[str | None, typer.Option(help="of which instrument; none: of the only one there is")] = None,
+    family: Annotated[str, typer.Option(help="regime, direction or all")] = "regime",
+    interval: Annotated[str | None, typer.Option(help="of the bars; none: the only one there is")] = None,
+    reason: Annotated[str, typer.Option(help="kept on the tape for ever")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on the history there is, and say how good it is; exit code 1 if there is none."""
+    from services.cli.train import train
+
+    train(symbol, family, interval, reason, as_json=as_json)
+
+
+models = typer.Typer(help="Models: list them, look at one, promote or retire one.")
+app.add_typer(models, name="models")
+
+
+@models.callback(invoke_without_command=True)
+def list_models(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the models that were trained; show, promote or retire one."""
+    from services.cli.models import show_models
+
+    if context.invoked_subcommand is None:
+        show_models(as_json=as_json)
+
+
+ModelId = Annotated[str, typer.Argument(help="of hmm models; its beginning is enough")]
+ModelReason = Annotated[str, typer.Option("--reason", help="kept on the tape for ever")]
+
+
+@models.command()
+def show(model_id: ModelId, *, as_json: AsJson = False) -> None:
+    """Show all of a model: states, transitions, the bytes it was trained on, how good it is."""
+    from services.cli.models import show_model
+
+    show_model(model_id, as_json=as_json)
+
+
+@models.command()
+def promote(model_id: ModelId, reason: ModelReason = "") -> None:
+    """Believe a model from now on, whatever the gate says."""
+    from contracts.models import ModelAction
+    from services.cli.models import decide
+
+    decide(model_id, ModelAction.PROMOTE, reason)
+
+
+@models.command()
+def retire(model_id: ModelId, reason: ModelReason = "") -> None:
+    """Use a model no longer; of the one that is believed, nobody takes the place."""
+    from contracts.models import ModelAction
+    from services.cli.models import decide
+
+    decide(model_id, ModelAction.RETIRE, reason)
+
+
+@app.command()
+def regimes(
+    symbol: Annotated[str | None, typer.Option(help="of which instrument; none: of all, or of the only one")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw what the model saw: FILE.png, .svg or .pdf")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="so many of the last observations")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the regime of each market; with --plot draw its history with the regimes as they were known."""
+    from services.cli.regimes import plot_regimes, show_regimes
+
+    if plot is None:
+        show_regimes(symbol, last, as_json=as_json)
+    else:
+        plot_regimes(symbol, plot, last, as_json=as_json)
+
+
+@app.command()
 def schemas(*, check: Annotated[bool, typer.Option("--check", help="change nothing, fail when stale")] = False) -> None:
     """Write the JSON Schemas, golden events and the AsyncAPI document."""
     from services.cli.schemas import write_schemas
@@ -304,3 +407,56 @@ def refuse(proposal: Proposal, reason: DecisionReason = "") -> None:
     from services.cli.control import decide_capital
 
     decide_capital(proposal, reason, approved=False)
+
+
+presets = typer.Typer(help="Presets: show which is in force and what is believed of each, pin one.")
+app.add_typer(presets, name="presets")
+
+
+@presets.callback(invoke_without_command=True)
+def show_presets(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show by which preset each strategy opens positions, and why; pin one, or unpin it."""
+    from services.cli.presets import show_presets
+
+    if context.invoked_subcommand is None:
+        show_presets(as_json=as_json)
+
+
+PresetStrategy = Annotated[str, typer.Argument(help="of hmm presets")]
+PresetReason = Annotated[str, typer.Option("--reason", help="kept on the tape for ever")]
+
+
+@presets.command()
+def pin(
+    strategy: PresetStrategy,
+    name: Annotated[str, typer.Argument(help="the preset: see hmm presets")],
+    reason: PresetReason = "",
+) -> None:
+    """Let a strategy open positions by one preset, whatever experience says."""
+    from services.cli.presets import pin_preset
+
+    pin_preset(strategy, name, reason)
+
+
+@presets.command()
+def unpin(strategy: PresetStrategy, reason: PresetReason = "") -> None:
+    """Leave a strategy's preset to experience again."""
+    from services.cli.presets import unpin_preset
+
+    unpin_preset(strategy, reason)
+
+
+@app.command()
+def calibrate(
+    instrument: Annotated[str | None, typer.Option(help="this venue.SYMBOL; none: all without their own")] = None,
+    confidence_gain: Annotated[float | None, typer.Option(help="on the confidence in regimes: up to 10")] = None,
+    quote_multiplier: Annotated[float | None, typer.Option(help="on the size of trades: 0 to 10")] = None,
+    cooldown_scale: Annotated[float | None, typer.Option(help="on the pause after a trade: 0 to 10")] = None,
+    reason: Annotated[str, typer.Option(help="kept on the tape for ever")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Set how far regimes are believed and how much is traded; with no factor, show it."""
+    from services.cli.calibrate import calibrate
+
+    calibrate(instrument, confidence_gain, quote_multiplier, cooldown_scale, reason, as_json=as_json)

@@ -18,6 +18,7 @@ LOCAL_HOST = "127.0.0.1"
 SERVICES = (
     *("archive", "clock", "bars", "risk", "router", "gateway", "portfolio", "trend", "feed"),
     *("stops", "allocator", "depeg", "funding", "probe"),
+    *("ingest", "trainer", "scheduler", "regime", "drift", "params", "hmm_ensemble"),
 )
 
 _RECORD = "stack.env"

@@ -21,7 +21,6 @@ from services.feed.frames import FrameReport, Rejected, fingerprint, read_frames
 from services.feed.gaps import GapWatch
 from services.feed.pace import ClockPace, Pace, ReaderPace
 from services.feed.settings import FeedSettings
-from services.feed.simulated import SimulatedMarket
 from tape.headers import MSG_ID, new_trace, write_headers
 from tape.host import HostState
 from tape.lookup import last_event, last_message
@@ -32,6 +31,7 @@ from tape.service import serve_edge
 from tape.settings import load
 from tape.wire import Wire
 from venues.instruments import BINANCE_SPOT
+from venues.market import SimulatedMarket
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,12 @@ from random import Random
 
 from contracts.codec import encode
 from contracts.control import TradingStateSet
+from contracts.event import Event
 from contracts.types import TradingState
 from services.simulator.disguise import wall_ns
 from services.simulator.log import Log
 from services.simulator.loop import Domain, SimulatedLoop
+from services.simulator.models import promotion
 from services.simulator.network import Link
 from services.simulator.plan import Fault, Plan
 from services.simulator.posts import Posts
@@ -21,6 +23,7 @@ from services.simulator.stream import Stored
 from services.simulator.watch import FAULT, Sign, Watch
 from tape.headers import new_trace, write_headers
 from tape.snapshot import read_head
+from venues.instruments import BINANCE_SPOT
 
 LONGEST_OUTAGE_S = 4.0
 LONGEST_HALT_S = 4.0
@@ -72,6 +75,7 @@ class Faults:
             Fault.OLD_SNAPSHOT: self._age_snapshot,
             Fault.HALT: self._halt,
             Fault.JUNK: self._junk,
+            Fault.PROMOTE: self._promote,
             Fault.FORGET: self._forget,
         }
 
@@ -302,14 +306,24 @@ class Faults:
 
     def _control(self, state: TradingState) -> None:
         """Say something as an operator."""
+        now = wall_ns(self._loop)
+        self._say(
+            "ops", TradingStateSet(ts_event=now, ts_init=now, state=state, operator="simulated", reason="a fault")
+        )
+
+    def _promote(self) -> None:
+        """Promote a model as a trainer."""
+        self._say("trainer", promotion(next(iter(BINANCE_SPOT)), self._random.randrange(4), wall_ns(self._loop)))
+
+    def _say(self, role: str, said: Event) -> None:
         if not self._server.up:
             return
-        now = wall_ns(self._loop)
+        now = said.ts_init
         self._said += 1
-        said = TradingStateSet(ts_event=now, ts_init=now, state=state, operator="simulated", reason="a fault")
-        headers = write_headers(said, f"ops/control-{now}-{self._said}", None, now, new_trace(now, self._said))
-        self._log.note("control", state.value)
-        written = Publication(TradingStateSet.subject_of(said), "", with_headers(b"", headers), encode(said))
+        subject = type(said).subject_of(said)
+        headers = write_headers(said, f"{role}/said-{now}-{self._said}", None, now, new_trace(now, self._said))
+        self._log.note(role, subject)
+        written = Publication(subject, "", with_headers(b"", headers), encode(said))
         self._server.put(self._server.tape, written, FAULT)
 
     def _junk(self) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from contracts.market import Quote, Trade
 from services.feed.frames import FrameReport, Rejected
-from services.feed.simulated import SimulatedMarket
 from services.simulator.disguise import BEGAN_S
 from venues.instruments import BINANCE_SPOT
+from venues.market import SimulatedMarket
 
 BAD_EVERY = 500
 """Now and then a frame that cannot be taken."""

@@ -31,6 +31,8 @@ class Fault(Enum):
     HALT = "halt"
     JUNK = "junk"
     FORGET = "forget"
+    PROMOTE = "promote"
+    """No fault, but as sudden: another model is believed from here on."""
 
 
 USUAL_RATES: Mapping[Fault, float] = {
@@ -50,6 +52,7 @@ USUAL_RATES: Mapping[Fault, float] = {
     Fault.HALT: 0.2,
     Fault.JUNK: 0.1,
     Fault.FORGET: 0.1,
+    Fault.PROMOTE: 0.15,
 }
 
 

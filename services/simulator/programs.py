@@ -13,14 +13,19 @@ from services.bars.settings import BarsSettings, PriceSource
 from services.catalog import BLUEPRINTS
 from services.clock.settings import ClockSettings, ClockSource
 from services.depeg.settings import DepegSettings
+from services.drift.settings import DriftSettings
 from services.feed.app import Feed
 from services.feed.settings import FeedSettings
 from services.funding.settings import FundingSettings
 from services.gateway.settings import GatewaySettings
+from services.hmm_ensemble.settings import HmmEnsembleSettings
+from services.params.settings import ParamsSettings
 from services.portfolio.settings import PortfolioSettings
 from services.probe.settings import ProbeSettings
+from services.regime.settings import RegimeSettings
 from services.risk.settings import RiskSettings
 from services.router.settings import RouterSettings
+from services.scheduler.settings import SchedulerSettings
 from services.simulator.hostile import HOSTILE, HostileSettings
 from services.simulator.plan import Plan
 from services.stops.settings import StopsSettings
@@ -86,6 +91,18 @@ TREND = TrendSettings(
     notional=Decimal(2500),
 )
 
+ENSEMBLE = HmmEnsembleSettings(
+    interval=Interval.S1,
+    fast=2,
+    slow=4,
+    atr=2,
+    threshold=0.1,
+    cooldown_s=1,
+    stop_atr=1,
+    target_atr=1.5,
+    notional=Decimal(2500),
+)
+
 SETTINGS: Mapping[str, tuple[BaseModel, ...]] = {
     "clock": (ClockSettings(source=ClockSource.MARKET),),
     "bars": (
@@ -102,6 +119,14 @@ SETTINGS: Mapping[str, tuple[BaseModel, ...]] = {
     "depeg": (DepegSettings(), DepegSettings(enter_bps=30)),
     "funding": (FundingSettings(),),
     "probe": (ProbeSettings(), ProbeSettings(instruments=(BTC,), bars=Interval.S1, interval_s=2)),
+    "scheduler": (SchedulerSettings(), SchedulerSettings(cron="* * * * *")),
+    "regime": (
+        RegimeSettings(enter=0.5, dwell=1, kept_bars=60, burn_in=4),
+        RegimeSettings(dwell=2, kept_bars=30, burn_in=4),
+    ),
+    "drift": (DriftSettings(observations=20, stays=0, least=4, loss=4, stays_lost=0, again_s=30), DriftSettings()),
+    "params": (ParamsSettings(), ParamsSettings(seed=2)),
+    "hmm_ensemble": (ENSEMBLE, ENSEMBLE.model_copy(update={"slow": 5, "dry_run": True})),
 }
 """The settings of each component; where people change them between two runs, the later ones are chosen too."""
 

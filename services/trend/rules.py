@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 from contracts.market import Bar, Quote
 from contracts.orders import ExitPlan, OrderIntent
+from contracts.presets import Preset, PresetSelected
 from contracts.types import InstrumentId, Interval, Side
 from quant.indicators import Atr, Ema, Rsi
 from services.trend.settings import TrendSettings
@@ -12,6 +14,9 @@ from tape.component import on
 from tape.strategy import Strategy, StrategyState
 from venues.instruments import Listing
 
+PLAIN = Preset()
+MIDDLE = 50.0
+"""The relative strength of a market that goes nowhere."""
 EXIT_AGAIN_NS = 1_000_000_000
 """An exit that was refused is wished for again after this, and not on every quote."""
 
@@ -60,14 +65,24 @@ def _new_view(settings: TrendSettings) -> TrendView:
 
 
 @dataclass(slots=True)
+class Chosen:
+    """The preset by which positions are opened."""
+
+    name: str
+    factors: Preset
+
+
+@dataclass(slots=True)
 class TrendState:
     strategy: StrategyState
     views: dict[InstrumentId, TrendView]
     exits: dict[InstrumentId, ExitPlan]
     next_exit: dict[InstrumentId, int]
+    presets: dict[InstrumentId, Chosen]
 
 
 class Trend(Strategy):
+    state_version: ClassVar[int] = 3
     State = TrendState
 
     def __init__(self, settings: TrendSettings, listing: Listing, name: str = "trend") -> None:
@@ -77,9 +92,10 @@ class Trend(Strategy):
         self.views: dict[InstrumentId, TrendView] = {}
         self.exits: dict[InstrumentId, ExitPlan] = {}
         self.next_exit: dict[InstrumentId, int] = {}
+        self.presets: dict[InstrumentId, Chosen] = {}
 
     def state(self) -> TrendState:
-        return TrendState(self.strategy_state(), self.views, self.exits, self.next_exit)
+        return TrendState(self.strategy_state(), self.views, self.exits, self.next_exit, self.presets)
 
     def restore(self, state: TrendState) -> None:
         """Go on from `state`; a view that was made of other bars or periods, or will miss bars, begins anew."""
@@ -89,6 +105,7 @@ class Trend(Strategy):
         }
         self.exits = state.exits
         self.next_exit = state.next_exit
+        self.presets = state.presets
 
     @on(Bar)
     def on_bar(self, bar: Bar) -> tuple[OrderIntent] | None:
@@ -123,18 +140,27 @@ class Trend(Strategy):
             return (self._leave(quote, quote.instrument, price, f"target {plan.target:.8g} reached"),)
         return None
 
+    @on(PresetSelected)
+    def on_preset(self, selected: PresetSelected) -> None:
+        """Open positions by these factors from here on; what is held keeps the exits that it was entered with."""
+        if selected.strategy == self.name:
+            self.presets[selected.instrument] = Chosen(selected.preset, selected.settings)
+
     def _trades(self, instrument: InstrumentId) -> bool:
         return instrument in self.listing and (not self.settings.instruments or instrument in self.settings.instruments)
 
     def _enter(self, bar: Bar, view: TrendView, side: Side) -> tuple[OrderIntent] | None:
+        chosen = self.presets.get(bar.instrument)
+        factors = PLAIN if chosen is None else chosen.factors
         strength = view.rsi.value if side is Side.BUY else 100 - view.rsi.value
-        if not self.settings.rsi_min <= strength <= self.settings.rsi_max or (
+        if not self._least_strength(factors) <= strength <= self.settings.rsi_max or (
             side is Side.SELL and not self.settings.shorts
         ):
             return None
-        quantity = self.listing[bar.instrument].quantity(self.settings.notional / Decimal(repr(bar.close)))
-        stop = bar.close - side.sign * self.settings.stop_atr * view.atr.value
-        target = bar.close + side.sign * self.settings.target_atr * view.atr.value
+        notional = self.settings.notional * Decimal(repr(factors.size))
+        quantity = self.listing[bar.instrument].quantity(notional / Decimal(repr(bar.close)))
+        stop = bar.close - side.sign * self.settings.stop_atr * factors.stop * view.atr.value
+        target = bar.close + side.sign * self.settings.target_atr * factors.target * view.atr.value
         if quantity <= 0 or min(stop, target) <= 0:
             return None
         plan = self.exits[bar.instrument] = ExitPlan(stop=stop, target=target)
@@ -146,9 +172,15 @@ class Trend(Strategy):
                 quantity,
                 reference_price=bar.close,
                 exit=plan,
-                reason=f"ema {self.settings.fast} crossed {self.settings.slow}, strength {strength:.1f}",
+                reason=f"ema {self.settings.fast} crossed {self.settings.slow}, strength {strength:.1f}"
+                + ("" if chosen is None else f", preset {chosen.name}"),
             ),
         )
+
+    def _least_strength(self, factors: Preset) -> float:
+        """Give the strength that an entry needs: a preset moves it away from the middle, or nearer to it."""
+        least = self.settings.rsi_min
+        return least + (factors.threshold - 1) * max(0.0, least - MIDDLE)
 
     def _leave(self, event: Bar | Quote, instrument: InstrumentId, price: float, reason: str) -> OrderIntent:
         held = self.position(instrument)

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from hypothesis import strategies as st
 
 from contracts.books import EquityMarked, MarkedBalance, MarkedPosition, PositionChanged
+from contracts.data import DataChunk
 from contracts.event import EVENT_TYPES, Event
 from contracts.examples import AT
 from contracts.market import Bar, Quote
+from contracts.models import Artifact, ModelPromoted, ModelPublished
 from contracts.orders import (
     Amendment,
     AmendRejected,
@@ -26,7 +28,9 @@ from contracts.orders import (
     Twap,
 )
 from contracts.recorded import Recorded
+from contracts.regimes import RegimeInferred
 from contracts.types import (
+    LARGEST,
     Contingency,
     Interval,
     OrderType,
@@ -35,22 +39,10 @@ from contracts.types import (
     TimeInForce,
     TrailKind,
     TriggerBy,
-    instrument_id,
 )
+from tests.property.basic_strategies import INSTRUMENTS, hashes, nanos, numbers, prices, sizes, texts, tokens
+from tests.property.model_strategies import artifacts, chunks, regime_inferences, with_artifact
 
-SYMBOLS = ("BTCUSDT", "ETHUSDT", "1000SATS-PERP_X")
-INSTRUMENTS = [instrument_id(venue, symbol) for venue in ("binance", "kraken") for symbol in SYMBOLS]
-DAY = 86_400_000_000_000
-
-nanos = st.builds(
-    lambda day, rest: day + rest, st.sampled_from([0, AT, AT + DAY, 2**63 - 1 - DAY]), st.integers(0, 10**9)
-)
-"""From a few days only, the first and last possible among them: each day of market data is a table of its own."""
-
-prices = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
-sizes = st.floats(min_value=0, allow_infinity=False)
-texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)
-tokens = st.text("abcXYZ019_-", min_size=1, max_size=12)
 money = st.decimals(min_value=-(10**12), max_value=10**12, places=9)
 positive_money = st.decimals(min_value=Decimal("1e-9"), max_value=10**12, places=9)
 twaps = st.builds(Twap, slices=st.integers(2, 1000), duration_ns=nanos)
@@ -210,6 +202,10 @@ def equity_marks(draw: st.DrawFn) -> EquityMarked:
 
 _OWN: dict[type, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
+    float: numbers,
+    Artifact: artifacts(),
+    DataChunk: chunks(),
+    RegimeInferred: regime_inferences(),
     Quote: quotes(),
     Bar: bars(),
     OrderTerms: order_terms(),
@@ -229,6 +225,8 @@ def of_type(record_type: type[Any]) -> st.SearchStrategy[Any]:
         values["reasons"] = values["reasons"].filter(bool)
     if record_type is ProtectiveIntent:
         values["order"] = values["order"].map(lambda order: replace(order, reduce_only=True))
+    if record_type in (ModelPublished, ModelPromoted):
+        return st.fixed_dictionaries(values).map(lambda made: record_type(**with_artifact(made)))
     if record_type in (OrderIntent, RiskApproved):
         del values["order"], values["attached"]
         return st.builds(
@@ -295,7 +293,24 @@ def _of_annotated(plain: type, *notes: object) -> st.SearchStrategy[Any]:
     if plain is Decimal:
         return positive_money if any(getattr(note, "positive", False) for note in notes) else money
     if plain is int:
-        return st.integers(0, 2**63 - 1)
+        bounds = _bounds(notes)
+        return st.integers(int(bounds.get("ge", 0)), int(bounds.get("le", LARGEST)))
     if plain is float:
-        return prices if "Gt(" in constraints else sizes if "Ge(ge=0" in constraints else st.floats(-10, 10)
+        return _floats(_bounds(notes))
+    if "[0-9a-f]" in constraints:
+        return hashes
     return tokens if "A-Za-z0-9" in constraints else texts
+
+
+def _bounds(notes: tuple[object, ...]) -> dict[str, float]:
+    """What `Field(ge=..., le=...)` says, by its own words."""
+    every = [one for note in notes for one in getattr(note, "metadata", [note])]
+    return {word: getattr(one, word) for one in every for word in ("ge", "gt", "le", "lt") if hasattr(one, word)}
+
+
+def _floats(bounds: dict[str, float]) -> st.SearchStrategy[float]:
+    least = bounds.get("ge", bounds.get("gt"))
+    most = bounds.get("le", None if least is not None else 10.0)
+    least = -10.0 if least is None else least
+    numbers = st.floats(least, most, exclude_min="gt" in bounds, allow_nan=False, allow_infinity=False)
+    return numbers.map(lambda number: number + 0.0)

@@ -41,7 +41,8 @@ from services.probe.rules import Probe
 from services.probe.settings import ProbeKind, ProbeSettings
 from tape.component import Component
 from tests.builders import BTC, ETH, LISTING, accepted, bar, canceled, filled, listed, ns, tick
-from tests.property.event_strategies import INSTRUMENTS, events
+from tests.property.basic_strategies import INSTRUMENTS
+from tests.property.event_strategies import events
 
 FRACTION = Decimal("0.4")
 WIDE = {**LISTING, **{name: replace(LISTING[BTC], id=name) for name in INSTRUMENTS}}

@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.books import EquityMarked, PositionClosed
+from contracts.data import DataChunk
 from contracts.event import Event
 from contracts.lifecycle import CLOSED, Life
+from contracts.models import ModelPromoted
 from contracts.orders import OrderEvent, OrderFilled, OrderInitialized
 from contracts.ownership import ORDER_EVENTS
 from contracts.recorded import Recorded
-from contracts.types import OrderStatus, Rail
+from contracts.types import Interval, OrderStatus, Rail
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.fills import Fills
+from eventstore.projections.ingest_ledger import IngestLedger, Watermarks
+from eventstore.projections.models import Models, ModelStatus
 from eventstore.projections.orders import OrderRow, Orders
 from eventstore.projections.positions import PositionRow, Positions
 from eventstore.projections.projection import Key, Ledger
@@ -64,7 +68,17 @@ NOBODY_OR = st.one_of(st.none(), STRATEGIES)
 RAILS = st.sampled_from([Rail.DAILY_LOSS, Rail.COOLDOWN])
 TRADES = few(StrategyPnl(), strategy=STRATEGIES, closed_at=st.integers(0, 3 * 86_400 * 10**9))
 RISKS = few(RiskState(), rail=RAILS, strategy=NOBODY_OR, instrument=st.none(), guard=st.just("depeg"))
-LEDGERS = [(Orders(), ORDER_LIVES), (Positions(), BOOKS), (StrategyPnl(), TRADES), (RiskState(), RISKS)]
+MODEL_IDS = st.sampled_from(["0a", "0b", "0c"])
+MODELS = few(Models(), model_id=MODEL_IDS, replaces=st.one_of(st.none(), MODEL_IDS))
+CHUNKS = tapes(of_type(DataChunk))
+LEDGERS = [
+    (Orders(), ORDER_LIVES),
+    (Positions(), BOOKS),
+    (StrategyPnl(), TRADES),
+    (RiskState(), RISKS),
+    (Models(), MODELS),
+    (Watermarks(), CHUNKS),
+]
 
 
 @pytest.mark.parametrize(("ledger", "lives"), LEDGERS)
@@ -155,6 +169,29 @@ def test_the_days_of_a_strategy_are_all_its_trades(tape: list[Recorded]) -> None
         assert sum(row.trades for row in own) == len(closed)
         assert sum(row.won for row in own) == sum(trade.net_pnl > 0 for trade in closed)
         assert all(row.gains >= 0 and row.losses >= 0 and row.won <= row.trades for row in own)
+
+
+@given(tape=CHUNKS)
+def test_watermarks_are_the_chunks_added_up(tape: list[Recorded]) -> None:
+    chunks = [IngestLedger().row_of(recorded) for recorded in tape]
+    for row in Watermarks().fold_all({}, tape).values():
+        own = [chunk for chunk in chunks if (chunk.venue, chunk.symbol) == (row.venue, row.symbol)]
+        own = [chunk for chunk in own if chunk.interval is row.interval]
+        assert (row.chunks, row.rows) == (len(own), sum(chunk.rows for chunk in own))
+        assert row.first == min(chunk.first for chunk in own)
+        assert row.until == max(chunk.last for chunk in own) + Interval(row.interval).nanos
+
+
+@given(tape=MODELS)
+def test_who_is_replaced_is_no_champion_and_who_is_promoted_is_one(tape: list[Recorded]) -> None:
+    models = Models()
+    rows: dict[Any, Any] = {}
+    for recorded in tape:
+        rows = models.fold_all(rows, [recorded])
+        if isinstance(event := recorded.event, ModelPromoted):
+            assert rows[(event.model_id,)].status is ModelStatus.CHAMPION
+            if event.replaces not in (None, event.model_id):
+                assert rows[(event.replaces,)].status is not ModelStatus.CHAMPION
 
 
 @given(data=st.data())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import Any
@@ -23,10 +24,10 @@ from services.allocator.rules import Allocator
 from services.allocator.settings import AllocatorSettings
 from services.bars.rules import Bars
 from services.bars.settings import BarsSettings, PriceSource
+from services.catalog import BLUEPRINTS
 from services.clock.rules import MarketClock
 from services.depeg.rules import Depeg
 from services.depeg.settings import DepegSettings, Peg, PegSource
-from services.feed.simulated import SimulatedMarket
 from services.funding.rules import FundingGuard
 from services.funding.settings import FundingSettings
 from services.gateway.rules import Gateway
@@ -46,11 +47,13 @@ from tape.component import Component
 from tape.memory import MemoryTape
 from tape.strategy import Strategy, StrategyState
 from tests.builders import BTC, ETH, LISTING, START, bars, filled, intent, quote, terms, tick, trade, trading
+from tests.played import SETTINGS, learned
 from tests.property.event_strategies import events
 from tests.property.test_books_laws import HISTORIES
 from tests.property.test_matching_laws import sessions
 from tests.property.test_router_laws import INPUTS
 from tests.servers import ROOT
+from venues.market import SimulatedMarket
 from venues.simulated import SimulationSettings
 
 S1, S5, S15, M1 = Interval.S1, Interval.S5, Interval.S15, Interval.M1
@@ -69,6 +72,13 @@ QUICK = TrendSettings(
 
 PEG = Peg(coin="ETH", sources=(PegSource(instrument=ETH),), parity=2000.0)
 
+
+def as_played(name: str) -> Component:
+    made = BLUEPRINTS[name].build(SETTINGS[name])
+    assert made is not None
+    return made
+
+
 SYSTEM: Mapping[str, Callable[[], Component]] = {
     "clock": MarketClock,
     "gateway": lambda: Gateway(SimulationSettings(latency_ms=300), LISTING),
@@ -82,6 +92,7 @@ SYSTEM: Mapping[str, Callable[[], Component]] = {
     "depeg": lambda: Depeg(DepegSettings(dry_run=False, pegs=(PEG,), interval=S1, min_sources=1), LISTING),
     "funding": lambda: FundingGuard(FundingSettings(dry_run=False), LISTING),
     "probe": lambda: Probe(ProbeSettings(instruments=(BTC,), bars=S1, interval_s=1), LISTING),
+    **{name: partial(as_played, name) for name in ("scheduler", "regime", "drift", "params", "hmm_ensemble")},
 }
 """Every component, so quick and forgetful that a minute is enough to see all that it does."""
 
@@ -168,6 +179,7 @@ def wished(number: int, wish: Wish, shown: Quote) -> OrderIntent:
 
 def outside(seed: int, deeds: Mapping[int, Deed]) -> Iterator[Event]:
     """A market, and what others than the system do."""
+    yield from learned()
     market = SimulatedMarket(list(LISTING.values()), str(seed), START, {})
     for number, shown in enumerate(islice(market.events(quotes_per_s=4.0), SHOWN)):
         yield shown

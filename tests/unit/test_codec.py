@@ -10,8 +10,9 @@ import pytest
 from contracts.books import EquityMarked, PositionChanged
 from contracts.codec import Codec, Undecodable, decode, encode, type_header
 from contracts.event import EVENT_TYPES, Event, event, record
-from contracts.examples import AT, TERMS, examples
+from contracts.examples import ARTIFACT, AT, TERMS, examples
 from contracts.market import Bar, Quote, Trade
+from contracts.models import sha256_of
 from contracts.orders import OrderFilled, OrderIntent, OrderTerms, RiskRejected
 from contracts.types import Interval, OrderType, Price
 from contracts.venue import SubmitOrder
@@ -299,3 +300,11 @@ def test_orders_are_equal_by_value() -> None:
     assert first == second
     assert first.order.order_type is OrderType.LIMIT
     assert Interval("5s").nanos == 5_000_000_000
+
+
+def test_a_model_has_the_same_hash_after_it_was_kept_as_a_document_that_knows_no_sign_of_zero() -> None:
+    model = ARTIFACT.regime
+    assert model is not None
+    signed, plain = (replace(ARTIFACT, regime=replace(model, improbable_below=zero)) for zero in (-0.0, 0.0))
+    assert sha256_of(signed) == sha256_of(plain)
+    assert sha256_of(signed) != sha256_of(ARTIFACT)

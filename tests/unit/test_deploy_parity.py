@@ -128,7 +128,7 @@ def test_each_has_its_own_key_and_no_other(
 
 
 def test_every_user_of_the_broker_is_a_process_of_the_stack_or_known_not_to_be(compose: Compose) -> None:
-    assert set(USERS) - set(compose.secrets) == {"ops"}
+    assert set(USERS) - set(compose.secrets) == {"ops", "backfill", "importer"}
     assert set(compose.secrets) <= set(USERS)
     assert compose.services["ledger"].secrets == [Secret(source="ledger", target="nkey")]
     assert all(container.secrets == [] for name, container in compose.services.items() if name in {"nats", "postgres"})

@@ -19,7 +19,6 @@ from contracts.venue import SubmitOrder, VenueFilled
 from services.bars.rules import Bars
 from services.bars.settings import BarsSettings
 from services.clock.rules import MarketClock
-from services.feed.simulated import SimulatedMarket
 from services.gateway.rules import Gateway
 from services.portfolio.rules import Portfolio
 from services.portfolio.settings import PortfolioSettings
@@ -33,6 +32,7 @@ from tape.component import Component, on
 from tape.memory import MemoryTape
 from tests.builders import LISTING, START, quote, tick, trade
 from tests.reference_workload import components, mids, outcome, quotes, reference
+from venues.market import SimulatedMarket
 from venues.simulated import SimulationSettings
 
 

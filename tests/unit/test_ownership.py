@@ -10,6 +10,7 @@ from contracts.control import Alert, CapitalDecided, DeadLetter, LeaseTaken, Loc
 from contracts.event import EVENT_TYPES, Event, subject_pattern
 from contracts.examples import examples
 from contracts.market import Bar, Quote
+from contracts.models import ModelDecided, ModelPromoted, ModelPublished, ModelRetired
 from contracts.orders import ExecutionOverride, OrderIntent, ProtectiveIntent, RiskApproved
 from contracts.ownership import (
     ORDER_EVENTS,
@@ -22,16 +23,23 @@ from contracts.ownership import (
     overlapping,
     strategy,
 )
+from contracts.presets import PresetPinned
+from contracts.regimes import CalibrationSet
 from services.allocator.rules import Allocator
 from services.bars.rules import Bars
 from services.clock.rules import MarketClock
 from services.depeg.rules import Depeg
+from services.drift.rules import Drift
 from services.funding.rules import FundingGuard
 from services.gateway.rules import Gateway
+from services.hmm_ensemble.rules import HmmEnsemble
+from services.params.rules import Params
 from services.portfolio.rules import Portfolio
 from services.probe.rules import Probe
+from services.regime.rules import Regime
 from services.risk.rules import Risk
 from services.router.rules import Router
+from services.scheduler.rules import Scheduler
 from services.stops.rules import Stops
 from services.trend.rules import Trend
 from tape.component import Component
@@ -45,12 +53,17 @@ COMPONENTS: dict[str, type[Component]] = {
     "bars": Bars,
     "clock": MarketClock,
     "depeg": Depeg,
+    "drift": Drift,
     "funding": FundingGuard,
     "gateway": Gateway,
+    "hmm_ensemble": HmmEnsemble,
+    "params": Params,
     "portfolio": Portfolio,
     "probe": Probe,
+    "regime": Regime,
     "risk": Risk,
     "router": Router,
+    "scheduler": Scheduler,
     "stops": Stops,
     "trend": Trend,
 }
@@ -101,13 +114,17 @@ def test_a_component_says_and_hears_exactly_what_its_role_does(name: str) -> Non
 
 def test_components_and_edges_are_told_apart() -> None:
     strategies = {role.name for role in ROLES.values() if role.kind is Kind.STRATEGY}
-    assert strategies == {"trend", "depeg", "funding", "probe"}
+    assert strategies == {"trend", "depeg", "funding", "probe", "hmm_ensemble"}
     assert {role.name for role in ROLES.values() if role.kind is Kind.EDGE} == {
         "archive",
         "clock",
         "feed",
         "gateway",
         "ops",
+        "ingest",
+        "backfill",
+        "importer",
+        "trainer",
     }
 
 
@@ -134,14 +151,15 @@ def test_everyone_alerts_and_takes_its_lease_under_its_own_name() -> None:
     assert ROLES["bars"].write_subjects() == ["md.bar.*.*.*", "alert.bars", "dead.bars", "lease.taken.bars"]
 
 
-def test_the_ledger_copies_orders_fills_positions_and_what_the_operator_says() -> None:
+def test_the_ledger_copies_orders_fills_positions_models_and_what_the_operator_says() -> None:
     copied = LEDGER_CONSUMER["config"]["filter_subjects"]
     assert set(copied) <= set(TAPE["subjects"])
     assert overlapping(copied) == []
     kept = {event_type for event_type, subject in EXAMPLES.items() if any(matches(subject, p) for p in copied)}
     orders = {*ORDER_EVENTS, *VENUE_COMMANDS, *VENUE_REPORTS, *VENUE_ACCOUNT, ExecutionOverride}
-    books, operator = {PositionChanged, PositionClosed}, {TradingStateSet, LockLifted, CapitalDecided}
-    assert kept == orders | books | operator
+    books, models = {PositionChanged, PositionClosed}, {ModelPublished, ModelPromoted, ModelRetired}
+    operator = {TradingStateSet, LockLifted, CapitalDecided, ModelDecided, CalibrationSet, PresetPinned}
+    assert kept == orders | books | models | operator
 
 
 def test_a_pattern_can_be_narrowed() -> None:

@@ -1,5 +1,6 @@
 """orders and positions, one life at a time."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -11,8 +12,10 @@ import pytest
 
 from contracts.books import CapitalAllocated, CapitalProposed, EquityMarked, PositionChanged, PositionClosed
 from contracts.control import CapitalDecided, GuardSet, LockLifted, TradingStateSet
+from contracts.data import DataChunk
 from contracts.event import Event
-from contracts.examples import AT, ORDER_ID, STOP, TERMS
+from contracts.examples import ARTIFACT, AT, CHUNK, ORDER_ID, STOP, TERMS
+from contracts.models import ModelPromoted, ModelPublished, ModelRetired, TrainFailed, TrainRequested, TrainStarted
 from contracts.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -30,16 +33,23 @@ from contracts.orders import (
     OrderUpdateRejected,
     RiskLocked,
 )
+from contracts.presets import PresetPinned, PresetSelected
 from contracts.recorded import Recorded
-from contracts.types import OrderStatus, PositionSide, Side, TimeInForce, TradingState, TriggerBy
+from contracts.regimes import RegimeInferred
+from contracts.types import Interval, OrderStatus, PositionSide, Side, TimeInForce, TradingState, TriggerBy
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.capital import Capital, CapitalStep
+from eventstore.projections.ingest_ledger import IngestLedger, Watermarks
+from eventstore.projections.models import ModelRow, Models, ModelStatus
 from eventstore.projections.order_events import OrderEvents
 from eventstore.projections.orders import OrderRow, Orders
 from eventstore.projections.positions import Positions
+from eventstore.projections.presets import Presets, PresetStep
+from eventstore.projections.regimes import Regimes
 from eventstore.projections.risk_state import Hold, RiskState
 from eventstore.projections.shape import Shape
 from eventstore.projections.strategy_pnl import StrategyPnl
+from eventstore.projections.trainings import Trainings, TrainingStep
 from tests.recordings import example
 
 OPEN = (OrderInitialized, OrderSubmitted, OrderAccepted)
@@ -214,6 +224,101 @@ def test_a_proposal_of_capital_is_known_by_its_position() -> None:
     assert (proposed.step, proposed.proposal, proposed.strategy) == (CapitalStep.PROPOSED, 10, "trend")
     assert (decided.proposal, decided.approved, decided.strategy) == (81_234, True, None)
     assert (allocated.proposal, allocated.capital) == (81_234, Decimal(30_000))
+
+
+def chunk(first: int, rows: int, missing: int = 0) -> DataChunk:
+    step = Interval.S5.nanos
+    return example(DataChunk, first=first * step, last=(first + rows + missing - 1) * step, rows=rows, missing=missing)
+
+
+def test_the_watermark_of_an_instrument_is_as_far_as_its_chunks_reach() -> None:
+    (row,) = Watermarks().fold_all({}, tape([chunk(100, 9, missing=1), chunk(50, 50), chunk(110, 5)])).values()
+    step = Interval.S5.nanos
+    assert (row.first, row.until) == (50 * step, 115 * step)
+    assert (row.chunks, row.rows, row.missing) == (3, 64, 1)
+    assert (row.updated_position, row.symbol, row.interval) == (12, "BTCUSDT", Interval.S5)
+
+
+def test_intervals_have_watermarks_of_their_own() -> None:
+    minutes = example(DataChunk, interval=Interval.M1, first=0, last=0, rows=1, missing=0)
+    assert len(Watermarks().fold_all({}, tape([chunk(0, 1), minutes]))) == 2
+
+
+def test_a_chunk_is_found_by_the_name_of_its_object() -> None:
+    (recorded,) = tape([DataChunk])
+    assert IngestLedger().row_of(recorded).sha256 == CHUNK
+
+
+def test_a_training_is_followed_by_the_position_of_its_request() -> None:
+    requested, started, failed, published = map(
+        Trainings().row_of, tape([TrainRequested, TrainStarted, TrainFailed, ModelPublished])
+    )
+    assert (requested.step, requested.request, requested.by) == (TrainingStep.REQUESTED, 10, "ops")
+    assert (started.step, started.request, started.rows) == (TrainingStep.STARTED, 4_321, 720)
+    assert (failed.step, failed.reason) == (TrainingStep.FAILED, "state wild holds 2.1 % of the data, below 5 %")
+    assert (published.step, published.model_id) == (TrainingStep.PUBLISHED, MODEL)
+
+
+MODEL = example(ModelPublished).model_id
+
+
+def models_after(*events: Event | type[Event]) -> dict[str, ModelRow]:
+    return {row.model_id: row for row in Models().fold_all({}, tape(events)).values()}
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ([ModelPublished], ModelStatus.SHADOW),
+        ([ModelPublished, ModelPromoted], ModelStatus.CHAMPION),
+        ([ModelPromoted], ModelStatus.CHAMPION),
+        ([ModelPromoted, ModelPublished], ModelStatus.CHAMPION),
+        ([ModelPublished, ModelRetired], ModelStatus.RETIRED),
+        ([ModelPublished, ModelPromoted, ModelRetired], ModelStatus.RETIRED),
+        ([ModelPublished, ModelRetired, ModelPromoted], ModelStatus.CHAMPION),
+        ([ModelPublished, ModelRetired, ModelPublished], ModelStatus.SHADOW),
+        ([ModelPublished, ModelPromoted, ModelPromoted], ModelStatus.CHAMPION),
+    ],
+)
+def test_a_model_is_what_was_last_decided_on_it(events: list[Event | type[Event]], status: ModelStatus) -> None:
+    assert models_after(*events)[MODEL].status is status
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [
+        ([example(ModelPromoted, model_id="older")], ModelStatus.SHADOW),
+        ([example(ModelPromoted, model_id="older"), example(ModelRetired, model_id="older")], ModelStatus.RETIRED),
+        ([], ModelStatus.SHADOW),
+    ],
+)
+def test_a_promotion_ends_the_belief_in_the_one_it_replaces(before: list[Event], status: ModelStatus) -> None:
+    rows = models_after(*before, ModelPublished, example(ModelPromoted, replaces="older"))
+    assert (rows["older"].status, rows[MODEL].status) == (status, ModelStatus.CHAMPION)
+
+
+def test_a_model_leads_back_to_the_bytes_it_was_trained_on() -> None:
+    row = models_after(ModelPublished)[MODEL]
+    assert (row.chunks, row.rows, row.first) == (CHUNK, 720, ARTIFACT.trained_on.first)
+    assert (row.states, row.log_likelihood, row.published_position) == ("calm,wild", -1.31, 10)
+
+
+def test_the_probabilities_of_a_regime_are_found_by_its_states() -> None:
+    (recorded,) = tape([example(RegimeInferred, slow_states=("rest", "move"), slow=(0.75, 0.25))])
+    row = Regimes().row_of(recorded)
+    assert json.loads(row.probabilities) == {"calm": 0.93, "wild": 0.07}
+    assert json.loads(row.slow) == {"rest": 0.75, "move": 0.25}
+
+
+def test_a_selected_preset_keeps_what_was_believed_of_each_arm() -> None:
+    selected, pinned, unpinned = map(
+        Presets().row_of, tape([PresetSelected, PresetPinned, example(PresetPinned, preset=None)])
+    )
+    arms = json.loads(selected.arms or "")
+    assert selected.step is PresetStep.SELECTED
+    assert [arm["preset"] for arm in arms] == [arm.preset for arm in example(PresetSelected).arms]
+    assert (pinned.step, pinned.pinned, pinned.symbol) == (PresetStep.PINNED, True, None)
+    assert (unpinned.pinned, unpinned.preset) == (False, None)
 
 
 def test_a_denied_order_that_was_never_initialized_has_no_terms() -> None:

@@ -10,9 +10,9 @@ import pytest
 from contracts.codec import encode
 from contracts.market import Quote, Trade
 from contracts.types import Side
-from services.feed.simulated import BEHAVIOUR, JUMPS_PER_HOUR, Regime, SimulatedMarket, SimulatedSymbol, start_price
 from tests.builders import BTC, ETH, LISTING, START
 from venues.instruments import BINANCE_SPOT
+from venues.market import BEHAVIOUR, JUMPS_PER_HOUR, Regime, SimulatedMarket, SimulatedSymbol, start_price
 
 COINS = list(LISTING.values())
 

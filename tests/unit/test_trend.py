@@ -1,18 +1,21 @@
 """Trend: enters an established move once, and leaves it by stop, target or a bent average."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from contracts.event import Event
 from contracts.market import Quote
 from contracts.orders import OrderIntent, OrderTerms, RiskRejected
-from contracts.types import Interval, OrderType, Side
-from services.trend.rules import Trend
+from contracts.presets import Preset, PresetSelected
+from contracts.types import InstrumentId, Interval, OrderType, Side
+from services.trend.rules import Trend, TrendState
 from services.trend.settings import TrendSettings
 from tape.memory import MemoryTape
 from tests.builders import (
@@ -178,6 +181,83 @@ def test_it_is_not_moved_by_the_fills_of_others() -> None:
     tape.play([filled(terms(Side.SELL, "100", strategy="scalper", order_id="scalper-1-0"))])
     (leave,) = wishes(tape, at(entry.exit.stop))
     assert leave.quantity == entry.order.quantity
+
+
+def selected(
+    preset: Preset, *, name: str = "bold", strategy: str = "trend", instrument: InstrumentId = BTC
+) -> PresetSelected:
+    return PresetSelected(
+        ts_event=START,
+        ts_init=START,
+        strategy=strategy,
+        instrument=instrument,
+        regime="calm",
+        preset=name,
+        settings=preset,
+        arms=(),
+    )
+
+
+def test_a_preset_scales_size_stop_and_target_of_what_is_opened() -> None:
+    (plain,) = intents(bars(RISING))
+    (scaled,) = intents([selected(Preset(size=2.0, stop=0.5, target=3.0)), *bars(RISING)])
+    assert plain.exit and scaled.exit and plain.exit.target and scaled.exit.target
+    assert scaled.order.quantity == LISTING[BTC].quantity(Decimal(500) / Decimal(106))
+    assert 106.0 - scaled.exit.stop == pytest.approx(0.5 * (106.0 - plain.exit.stop))
+    assert scaled.exit.target - 106.0 == pytest.approx(3 * (plain.exit.target - 106.0))
+    assert scaled.reason.endswith("preset bold")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [selected(Preset(size=2.0), strategy="scalper"), selected(Preset(size=2.0), instrument=ETH)],
+    ids=["other strategy", "other instrument"],
+)
+def test_a_preset_is_for_one_strategy_and_one_instrument(other: PresetSelected) -> None:
+    assert intents([other, *bars(RISING)]) == [
+        replace(one, order=replace(one.order, client_order_id="trend-13-0")) for one in intents(bars(RISING))
+    ]
+
+
+def test_a_preset_asks_for_a_stronger_or_weaker_move_than_the_middle() -> None:
+    def enters(least: float, factor: float) -> bool:
+        return intents([selected(Preset(threshold=factor)), *bars(RISING)], rsi_min=least) != []
+
+    (plain,) = intents(bars(RISING))
+    strength = float(plain.reason.rpartition("strength ")[2])
+    just = (strength - 50) / 2 + 50
+    assert enters(just, 1.9)
+    assert not enters(just, 2.1)
+    assert not enters(strength + 1, 1.0)
+    assert enters(strength + 1, 0.5)
+    assert enters(40.0, 5.0)
+
+
+def test_a_preset_leaves_alone_what_is_held() -> None:
+    tape, entry = entered()
+    assert entry.exit
+    tape.play([selected(Preset(size=5.0, stop=5.0, target=5.0))])
+    assert wishes(tape, at(entry.exit.stop + 0.01)) == []
+    (leave,) = wishes(tape, at(entry.exit.stop))
+    assert leave.quantity == entry.order.quantity
+
+
+def test_a_restart_forgets_no_preset() -> None:
+    first, second = (Trend(TrendSettings.model_validate(QUICK), LISTING) for _ in range(2))
+    MemoryTape([first]).play([selected(Preset(size=2.0))])
+    adapter = TypeAdapter(TrendState)
+    second.restore(adapter.validate_json(adapter.dump_json(first.state())))
+    tape = MemoryTape([second])
+    tape.play(bars(RISING))
+    (entry,) = tape.of_type(OrderIntent)
+    (plain,) = intents(bars(RISING))
+    assert entry.order.quantity > plain.order.quantity
+
+
+def test_the_last_preset_counts() -> None:
+    (plain,) = intents(bars(RISING))
+    (entry,) = intents([selected(Preset(size=2.0)), selected(Preset(), name="balanced"), *bars(RISING)])
+    assert entry.order.quantity == plain.order.quantity
 
 
 def test_its_orders_are_named_by_what_caused_them() -> None:

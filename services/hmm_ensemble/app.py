@@ -1,0 +1,8 @@
+"""Run the ensemble strategy on the live tape."""
+
+from eventstore.history import stored_history
+from services.hmm_ensemble.blueprint import BLUEPRINT
+from tape.service import serve
+
+if __name__ == "__main__":
+    serve(BLUEPRINT, stored_history())

@@ -1,0 +1,293 @@
+"""Train models where it is asked for, and keep the registry: the trainer edge.
+
+It does one thing at a time, each decided from what is on the tape, and waits until the tape has given it back before
+it decides the next: killed at any moment it goes on with the very step it was at.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Iterator
+from itertools import islice
+
+from contracts.codec import encode
+from contracts.event import Event
+from contracts.models import TrainFailure
+from contracts.ownership import ROLES
+from contracts.recorded import Recorded, Unreadable
+from eventstore.history import stored_history
+from quant.training import Problem, Trained, passes_gate
+from services.trainer.entries import Entry, Request, Standing
+from services.trainer.metrics import MODELS, TRAINING_SECONDS, TRAININGS
+from services.trainer.registry import Recall, Registry, Say
+from services.trainer.settings import TrainerSettings
+from services.trainer.statements import NAME, failed, published, started
+from services.trainer.version import code_version
+from services.trainer.workshop import Workshop
+from tape.headers import Fence, new_trace, output_id, same_trace, write_headers
+from tape.history import History, HistoryMissing
+from tape.host import HostState
+from tape.provision import TAPE
+from tape.reader import Reader
+from tape.seat import Seat
+from tape.service import serve_edge
+from tape.settings import load
+from tape.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+ROLE = ROLES[NAME]
+HISTORY_BATCH = 2_000
+TRY_AGAIN_AFTER_S = 1.0
+TRACES_KEPT = 10_000
+HEADROOM = 4_096
+"""Bytes of a message that its headers, and what a promotion says beyond a publication, may need."""
+
+
+class _Training:
+    """The training under way: the champion it is compared with, and what it will give."""
+
+    def __init__(self, request: Request, champion: Entry | None, work: "asyncio.Task[Trained | Problem]") -> None:
+        self.request = request
+        self.champion = champion
+        self.work = work
+        self.began = time.monotonic()
+
+    def __str__(self) -> str:
+        event, seconds = self.request.event, time.monotonic() - self.began
+        return f"training {event.family.value} of {event.instrument} for {seconds:.0f} s"
+
+
+class Trainer:
+    """One instance. It follows the tape up to its own `LeaseTaken` in silence; from there on it speaks."""
+
+    def __init__(self, settings: TrainerSettings, history: History | None) -> None:
+        self.settings = settings
+        self.state = HostState.STARTING
+        self.registry = Registry(settings.shadows_kept)
+        self._history = history
+        self._workshop: Workshop | None = None
+        self._wire: Wire | None = None
+        self._seat: Seat | None = None
+        self._reader: Reader | None = None
+        self._training: _Training | None = None
+        self._speaks_from = 0
+        self._traces: dict[int, str] = {}
+        self._said = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def position(self) -> int:
+        return self._reader.position if self._reader else 0
+
+    @property
+    def lag(self) -> int:
+        return self._reader.lag if self._reader else 0
+
+    @property
+    def handled(self) -> int:
+        return self._reader.handled if self._reader else 0
+
+    @property
+    def detail(self) -> str:
+        counts = self.registry.counts()
+        waiting = len(self.registry.requests) - (self._training is not None)
+        return (
+            f"{self._training or 'no training'}, {waiting} waiting; {counts[Standing.CHAMPION]} champions, "
+            f"{counts[Standing.SHADOW]} shadows, {counts[Standing.RETIRED]} retired; {self.registry.failed} failed"
+        )
+
+    async def start(self, wire: Wire) -> None:
+        self._wire = wire
+        self._workshop = Workshop(wire.nc, self.settings, await asyncio.to_thread(code_version))
+        self._seat = Seat(wire, NAME, self.settings.model_dump_json(), on_fence=self._fenced)
+        await self._seat.start()
+        self.state = HostState.STANDBY
+
+    async def run(self) -> None:
+        assert self._seat is not None
+        await self._seat.take()
+        await self._seat.while_held(self._serve())
+
+    async def stop(self) -> None:
+        if self._reader is not None:
+            await self._reader.stop()
+        if self._seat is not None:
+            await self._seat.leave()
+
+    # -- from nothing to live ------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        assert self._wire is not None and self._seat is not None
+        self.state = HostState.CATCHING_UP
+        position = await self._read_history()
+        self._reader = Reader(self._wire, NAME, position + 1, self._handle, self._seat.lease.renew)
+        await self._reader.start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_raised(self._reader))
+            tasks.create_task(self._work())
+
+    async def _read_history(self) -> int:
+        """Fold from the event store what the tape no longer holds; gives the last position that is known then."""
+        assert self._wire is not None
+        lost = (await self._wire.nc.jetstream(timeout=10).stream_info(TAPE)).state.first_seq - 1
+        if lost <= 0:
+            return 0
+        if self._history is None:
+            raise HistoryMissing(
+                f"{TAPE} begins at position {lost + 1}, and models are known from their first event on: set "
+                "HMM_DATABASE_URL, so that it can be read from the event store"
+            )
+        while (kept := await asyncio.to_thread(self._history.last)) < lost:
+            logger.warning("the trainer waits for the archive: it has %s of %s positions", kept, lost)
+            await asyncio.sleep(TRY_AGAIN_AFTER_S)
+        events = self._history.read(1, kept, (*ROLE.reads, *ROLE.all_writes))
+        while batch := await asyncio.to_thread(_some_of, events):
+            for received in batch:
+                self.registry.fold(received)
+        return kept
+
+    def _fenced(self, fence: Fence) -> None:
+        """Know from which position on we write."""
+        self._speaks_from = self._speaks_from or fence.position
+
+    def _handle(self, received: Recorded | Unreadable, trace: str) -> Awaitable[None] | None:
+        self.registry.fold(received)
+        if received.position >= self._speaks_from:
+            self.state = HostState.LIVE
+            self._traces[received.position] = trace
+            while len(self._traces) > TRACES_KEPT:
+                del self._traces[next(iter(self._traces))]
+        self._changed.set()
+        return None
+
+    # -- one thing after another ---------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                self._changed.clear()
+                if not await self._take_a_step():
+                    self._count()
+                    await self._changed.wait()
+        finally:
+            if self._training is not None:
+                self._training.work.cancel()
+                await asyncio.wait([self._training.work])
+
+    async def _take_a_step(self) -> bool:
+        """Do the next thing; False if there is nothing to do at present."""
+        if self.state is not HostState.LIVE:
+            return False
+        step = self.registry.next_step(time.time_ns())
+        if isinstance(step, Say):
+            await self._say(step)
+        elif isinstance(step, Recall):
+            await self._say(await self._recalled(step))
+        elif self._training is not None and self._training.work.done():
+            await self._conclude(self._training)
+        elif self._training is None and (request := self.registry.next_request()) is not None:
+            await self._begin(request)
+        else:
+            return False
+        return True
+
+    async def _begin(self, request: Request) -> None:
+        chunks = request.newest(self.settings.max_rows)
+        if not request.is_started:
+            rows = sum(chunk.rows for chunk in chunks)
+            await self._say(Say(request.position, 0, started(time.time_ns(), request.position, request.event, rows)))
+        champion = self.registry.champion(request.key)
+        assert self._workshop is not None
+        work = asyncio.create_task(self._workshop.train(request, None if champion is None else champion.artifact))
+        work.add_done_callback(lambda _: self._changed.set())
+        self._training = _Training(request, champion, work)
+
+    async def _conclude(self, training: _Training) -> None:
+        """Tell what came of a training."""
+        request, family = training.request, training.request.event.family
+        result = training.work.result()
+        if isinstance(result, Trained):
+            said = self._publication(request, training.champion, result)
+            if isinstance(said, Problem):
+                result = said
+            else:
+                await self._say(Say(request.position, 1, said))
+        if isinstance(result, Problem):
+            event = failed(time.time_ns(), request.position, request.event, result.failure, result.detail)
+            await self._say(Say(request.position, 1, event))
+        outcome = result.failure.value if isinstance(result, Problem) else "model"
+        TRAININGS.labels(family.value, outcome).inc()
+        TRAINING_SECONDS.labels(family.value).observe(time.monotonic() - training.began)
+        self._training = None
+
+    def _publication(self, request: Request, compared: Entry | None, trained: Trained) -> Event | Problem:
+        """Say what the gate makes of a model; a problem if it cannot be told on the tape."""
+        assert self._wire is not None
+        passed, reason = passes_gate(trained.score, trained.champion_score, self.settings.gate(request.event.family))
+        if self.registry.champion(request.key) is not compared:
+            passed, reason = False, "the champion has changed since the training began: compared with another"
+        event = published(
+            time.time_ns(),
+            request.position,
+            trained.artifact,
+            trained.score,
+            None if compared is None else compared.model_id,
+            trained.champion_score,
+            passed=passed,
+            gate=reason,
+        )
+        try:
+            size = len(encode(event))
+        except ValueError as wrong:
+            return Problem(TrainFailure.ERROR, f"what was trained is no model: {wrong}")
+        most = self._wire.nc.max_payload - HEADROOM
+        if size > most:
+            return Problem(
+                TrainFailure.ERROR,
+                f"the model has {size} bytes, and the tape takes {most}: train fewer trees, states or features",
+            )
+        return event
+
+    async def _recalled(self, recall: Recall) -> Say:
+        """Fetch the artifact of a model that is to be believed again."""
+        assert self._workshop is not None
+        found = await self._workshop.recall(recall.entry.sha256)
+        if isinstance(found, str):
+            return self.registry.lost(time.time_ns(), recall, found)
+        return self.registry.restored(time.time_ns(), recall, found)
+
+    # -- speaking ------------------------------------------------------------------------------------------------------
+
+    async def _say(self, say: Say) -> None:
+        """Put an event on the tape, and return when it has come back to us from there."""
+        assert self._seat is not None and self._reader is not None
+        publisher, reader = self._seat.publisher, self._reader
+        now = time.time_ns()
+        self._said += 1
+        known = self._traces.get(say.cause)
+        trace = same_trace(known, self._said) if known else new_trace(now, self._said)
+        headers = write_headers(say.event, output_id(NAME, say.cause, say.index), say.cause, now, trace)
+        await publisher.publish(type(say.event).subject_of(say.event), encode(say.event), headers)
+        await publisher.flush()
+        while reader.position < publisher.last_position:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _count(self) -> None:
+        counts = self.registry.counts()
+        for standing in Standing:
+            MODELS.labels(standing.value).set(counts[standing])
+
+
+async def _raised(reader: Reader) -> None:
+    """Raise what ends the reading."""
+    await asyncio.shield(reader.failure)
+
+
+def _some_of(events: Iterator[Recorded | Unreadable]) -> list[Recorded | Unreadable]:
+    return list(islice(events, HISTORY_BATCH))
+
+
+if __name__ == "__main__":
+    serve_edge(NAME, Trainer(load(TrainerSettings, NAME), stored_history()))
