@@ -26,7 +26,7 @@ from tape.streams import api as subject_of_api
 from tape.wire import Wire
 from tests.servers import Ports, ledger_server, tape_server
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 
 
 class Broker:

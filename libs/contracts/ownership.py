@@ -220,8 +220,8 @@ ROLES: dict[str, Role] = {
             (EquityMarked, PositionClosed, CapitalProposed, CapitalDecided, ClockTick),
         ),
         Role("ingest", Kind.EDGE, (DataChunk,), (Bar, DataChunk)),
-        Role("backfill", Kind.EDGE, (DataChunk,), (DataChunk,)),
-        Role("importer", Kind.EDGE, (DataChunk,), (DataChunk,)),
+        Role("backfill", Kind.EDGE, (DataChunk,), ()),
+        Role("importer", Kind.EDGE, (DataChunk,), ()),
         Role("trainer", Kind.EDGE, TRAININGS, (DataChunk, TrainRequested, ModelDecided, *TRAININGS)),
         Role(
             "scheduler",

@@ -1,5 +1,6 @@
 """Write chunks for the length of a command: one at a time under a name, knowing what there is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from services.ingest.gathering import Piece
 from services.ingest.keeping import Keeper
 from tape.headers import TYPE
 from tape.history import History, HistoryMissing
-from tape.lease import EXPIRES_AFTER_S, Hold
+from tape.lease import EXPIRES_AFTER_S, LOOK_AGAIN_AFTER_S, Hold, Lease
 from tape.lookup import age_s
 from tape.seat import Seat
 from tape.streams import TAPE, ask, stored_from
@@ -79,13 +80,21 @@ class Writing:
         return await self.keeper.keep_uncovered(piece, source, self.known.ledger)
 
 
+async def _taken(lease: Lease) -> bool:
+    """Try, and wait as long as one who was killed still counts as alive: whoever lives renews the lease meanwhile."""
+    if await lease.try_take():
+        return True
+    await asyncio.sleep(EXPIRES_AFTER_S + LOOK_AGAIN_AFTER_S)
+    return await lease.try_take()
+
+
 async def write(
     nc: Client, by: str, settings: str, history: History | None, work: Callable[[Writing], Awaitable[None]]
 ) -> None:
     """Do `work` as the one writer of the name `by`. Raises `Busy` if there is one, and whatever ends the work."""
     wire = Wire(nc)
     seat = Seat(wire, by, settings)
-    if not await seat.lease.try_take():
+    if not await _taken(seat.lease):
         raise Busy(await holder(nc, by) or "another one")
     await seat.start()
     try:

@@ -5,6 +5,7 @@ of three processes, each hop durable on the tape:
 - the floor: every quote is forwarded by each hop, which only parses and publishes, pipelined, on uvloop;
 - ours: the real strategy base, risk with all its rails, and the router; one quote in `SHARE` leads to an order;
 - ours, unguarded: the same without fences, lease heartbeats and the reading of its own answers: what these cost;
+- ours, fitting: while a process of the trainer's niceness fits one model after the other, on the same two cores;
 - ours, whole: with gateway and portfolio reading the same quotes on the same two cores, and the orders being filled.
 
 Run it with `python -m tests.bench.bench_latency`; it starts its own server and ends it.
@@ -21,20 +22,24 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 
 import nats
 import uvloop
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import BaseModel, ConfigDict
+from threadpoolctl import threadpool_limits
 
 from contracts.codec import encode
 from contracts.control import LeaseTaken
-from contracts.market import Quote
+from contracts.market import Bar, Quote
 from contracts.orders import OrderIntent
 from contracts.ownership import ROLES
-from contracts.types import InstrumentId, Side
+from contracts.types import InstrumentId, Interval, Side
+from quant.training import RegimeTraining, Training, train_regime
 from services.catalog import BLUEPRINTS
+from services.trainer.settings import TrainerSettings
 from tape.blueprint import Blueprint
 from tape.component import on
 from tape.consumers import consumer_config, consumers_of, provision_consumers
@@ -47,6 +52,8 @@ from tape.strategy import Strategy, StrategyState
 from tape.subjects import read_subjects
 from tape.wire import Wire
 from tests.servers import ROOT, nats_server, scratch_directory
+from venues.instruments import BINANCE_SPOT
+from venues.market import SimulatedMarket
 
 QUOTES_PER_S = 2_000
 SHARE = 21
@@ -59,6 +66,10 @@ WHOLE = (*PATH, "gateway", "portfolio")
 MOST_RATIO = 2.0
 MOST_COST = 1.3
 """Of the guards, against the same without them: 1.15 is meant, the rest is the noise of a small machine."""
+
+MOST_BESIDE_A_FIT = 1.3
+"""Nothing is meant; a fit fills a core, and five processes share the other one now and then."""
+FITTED_BARS = 20_000
 
 
 class PulseSettings(BaseModel):
@@ -215,6 +226,44 @@ def ours(url: str, components: tuple[str, ...] = PATH, *, guarded: bool = True) 
         yield
 
 
+@contextmanager
+def fitting(url: str) -> Iterator[None]:
+    with _process("fit", url), ours(url):
+        yield
+
+
+def run_fits() -> None:
+    """Do what a trainer's worker does, until somebody ends it."""
+    os.nice(TrainerSettings().nice)
+    instrument = BINANCE_SPOT[INSTRUMENTS[0]]
+    market = SimulatedMarket([instrument], "1", 0, {}).events(1.0)
+    quotes = (event for event in market if isinstance(event, Quote))
+    bars = [_bar(quote, number) for number, quote in enumerate(islice(quotes, FITTED_BARS))]
+    with threadpool_limits(1):
+        while True:
+            train_regime(Training(instrument.id, bars, (), RegimeTraining(), None, 1, "bench"))
+
+
+def _bar(quote: Quote, number: int) -> Bar:
+    """A minute that ends at this quote."""
+    opened = number * Interval.M1.nanos
+    closed = opened + Interval.M1.nanos
+    return Bar(
+        ts_event=closed,
+        ts_init=closed,
+        instrument=quote.instrument,
+        interval=Interval.M1,
+        ts_open=opened,
+        ts_close=closed,
+        open=quote.bid,
+        high=quote.ask,
+        low=quote.bid,
+        close=quote.mid,
+        volume=quote.bid_size,
+        trades=1,
+    )
+
+
 def run_ours(name: str, *, guarded: bool) -> None:
     """Be the process of a component; without its guards, what they cost can be seen."""
     if not guarded:
@@ -283,6 +332,7 @@ SYSTEMS: dict[str, tuple[Callable[[str], AbstractContextManager[None]], str, int
     "bare nats-py": (floor, "risk.rejected.>", 1),
     "ours": (ours, "order.submitted.>", SHARE),
     "ours, unguarded": (partial(ours, guarded=False), "order.submitted.>", SHARE),
+    "ours, fitting": (fitting, "order.submitted.>", SHARE),
     "ours, whole": (partial(ours, components=WHOLE), "order.submitted.>", SHARE),
 }
 """How each is started, where its answers are heard, and how many quotes lead to one."""
@@ -317,12 +367,17 @@ def test_an_order_is_under_way_within_twice_the_time_of_bare_nats() -> None:
     cost = best["ours"].p50 / best["ours, unguarded"].p50
     print(f"fences, leases and watermarks: {cost - 1:+.0%} at p50")
     assert cost <= MOST_COST
+    beside = best["ours, fitting"].p50 / best["ours"].p50
+    print(f"a model being fitted meanwhile: {beside - 1:+.0%} at p50")
+    assert beside <= MOST_BESIDE_A_FIT
 
 
 def main() -> None:
     match sys.argv[1:]:
         case ["floor", url, hears, says]:
             uvloop.run(floor_hop(url, hears, says))
+        case ["fit", _url]:
+            run_fits()
         case ["ours", _url, name, how]:
             run_ours(name, guarded=how == "guarded")
         case _:

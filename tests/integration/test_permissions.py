@@ -68,10 +68,13 @@ FOR_THE_OPERATOR = (
     f"$JS.ACK.{TAPE}.{LEDGER}.1.1.1.1.1",
     f"$JS.FC.{TAPE}.{LEDGER}.x",
     "$KV.settings.a",
-    "$O.models.M.a",
     "$SYS.REQ.SERVER.PING",
     "$SYS.REQ.USER.INFO",
 )
+
+
+KEEPERS = {"chunks": {"ingest", "backfill", "importer"}, "models": {"trainer"}}
+"""Who may write into each bucket of objects."""
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +316,12 @@ async def test_nobody_but_the_operator_manages_streams_and_consumers(users: dict
         assert bool(await users[name].try_to_publish([by_body])) == (name != "archive"), "which hears everything anyway"
     assert (await state_of_tape(operator)).consumer_count == 2 * len(READERS) - 1 + 1  # archive has one, LEDGER another
     assert (await request(operator, "$JS.API.STREAM.NAMES"))["total"] == 6
+
+
+@pytest.mark.parametrize("bucket", KEEPERS)
+async def test_an_object_is_stored_by_its_keepers_alone(users: dict[str, User], bucket: str) -> None:
+    refused = {name for name in ROLES if await users[name].try_to_publish([f"$O.{bucket}.M.a"])}
+    assert refused == set(ROLES) - KEEPERS[bucket]
 
 
 async def test_what_a_role_asks_of_the_server_is_answered(users: dict[str, User]) -> None:
