@@ -30,6 +30,11 @@ status *ARGS:
 logs NAME *ARGS:
     @.venv/bin/hmm logs "$@"
 
+# Let the system trade the past, e.g. `just backtest --data bars:FILE --out r`
+[group('run')]
+backtest *ARGS: setup
+    @.venv/bin/hmm backtest "$@"
+
 # Judge what components said by what they say now, e.g. `just audit --all`
 [group('run')]
 audit *ARGS:

@@ -65,7 +65,7 @@ class Codec:
         """Write an event that was checked before."""
         write = self._writers.get(type(event))
         if write is None:
-            write = partial(self.adapter(type(event)).serializer.to_json, warnings="none", exclude_defaults=True)
+            write = partial(self.adapter(type(event)).serializer.to_json, warnings=False, exclude_defaults=True)
             self._writers[type(event)] = write
         return write(event)
 

@@ -137,18 +137,33 @@ class Life:
 
     def after(self, event: Event) -> "Life | None":
         """Take a step; None if this event cannot happen to an order that stands here."""
+        plain = _PLAIN[self.status].get(type(event))
+        if plain is None:
+            return self._after_request(event)
+        return _FILLED if isinstance(event, OrderFilled) and event.leaves == 0 else plain
+
+    def _after_request(self, event: Event) -> "Life | None":
+        """Take a step that a request is, or that comes while one is pending."""
         status = TRANSITIONS[self.status].get(type(event))
         if status is None:
             return None
         if isinstance(event, OrderFilled) and event.leaves == 0:
-            return Life(S.FILLED)
+            return _FILLED
         if status not in _PENDING:
-            return Life(self.otherwise if self.status in _PENDING and isinstance(event, _ANSWERS) else status)
+            return Life(self.otherwise if isinstance(event, _ANSWERS) else status)
         if self.status not in _PENDING:
             return Life(status, self.status)
         if type(event) in _REQUESTS:
             return Life(status, self.otherwise)
         return Life(status, TRANSITIONS[self.otherwise].get(type(event), self.otherwise))
+
+
+_FILLED = Life(S.FILLED)
+_PLAIN: Mapping[OrderStatus, Mapping[type[Event], Life]] = {
+    status: {kind: Life(end) for kind, end in row.items() if status not in _PENDING and end not in _PENDING}
+    for status, row in TRANSITIONS.items()
+}
+"""The steps that no request has to do with, made once: an order takes several of them."""
 
 
 def as_table() -> list[str]:

@@ -1,13 +1,11 @@
 """The tape in memory: the same components, one thread, no broker. It carries tests and backtests."""
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from contracts.event import Event
 from contracts.recorded import Recorded
 from tape.component import Component, Handler, Moment
-from tape.headers import output_id
 
 E = TypeVar("E", bound=Event)
 Route = tuple[tuple[Handler, str], ...]
@@ -25,7 +23,6 @@ class MemoryTape:
         self.recorded: list[Recorded] = []
         self.position = 0
         self._moment = Moment()
-        self._pending: deque[Recorded] = deque()
         self._routes: dict[type[Event], Route] = {}
         for component in components:
             component.moment = self._moment
@@ -34,37 +31,40 @@ class MemoryTape:
 
     def play(self, events: Iterable[Event]) -> None:
         """Append outside events one by one, each with all that follows from it."""
-        routes, moment, pending = self._routes, self._moment, self._pending
-        position = self.position
+        routes, moment = self._routes, self._moment
         for event in events:
-            position += 1
-            moment.position = position
+            self.position = moment.position = position = self.position + 1
+            heard = -1
             for handler, name in routes.get(type(event), ()):
                 outputs = handler(event)
                 if outputs is not None:
+                    if heard < 0:
+                        heard = len(self.recorded)
                     self._say(name, event, position, outputs)
-            if pending:
-                position = self._settle(position)
-        self.position = position
+            if heard >= 0:
+                self._settle(heard)
 
     def of_type(self, event_type: type[E]) -> list[E]:
         """List what components said of this type."""
         return [recorded.event for recorded in self.recorded if isinstance(recorded.event, event_type)]
 
     def _say(self, name: str, event: Event, cause: int, outputs: Iterable[Event]) -> None:
+        """Record outputs under the ids that `headers.output_id` gives: written out, for there are very many."""
+        ts_init, record, before = event.ts_init, self.recorded.append, self.position
+        index, whose = -1, f"{name}/{cause}/"
         for index, output in enumerate(outputs):
-            self._pending.append(Recorded(0, cause, output_id(name, cause, index), event.ts_init, output))
+            record(Recorded(before + index + 1, cause, f"{whose}{index}", ts_init, output))
+        self.position = before + index + 1
 
-    def _settle(self, position: int) -> int:
-        """Give what was said its positions, and let everyone hear it, until nobody has anything left to say."""
-        pending, moment = self._pending, self._moment
-        while pending:
-            recorded = pending.popleft()
-            position += 1
-            recorded.position = moment.position = position
-            self.recorded.append(recorded)
-            for handler, name in self._routes.get(type(recorded.event), ()):
-                outputs = handler(recorded.event)
+    def _settle(self, heard: int) -> None:
+        """Let everyone hear what was said since `recorded` had `heard` entries, until nobody says anything more."""
+        routes, moment, recorded = self._routes, self._moment, self.recorded
+        while heard < len(recorded):
+            said = recorded[heard]
+            heard += 1
+            event, position = said.event, said.position
+            moment.position = position
+            for handler, name in routes.get(type(event), ()):
+                outputs = handler(event)
                 if outputs is not None:
-                    self._say(name, recorded.event, position, outputs)
-        return position
+                    self._say(name, event, position, outputs)

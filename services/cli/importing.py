@@ -6,14 +6,15 @@ from pathlib import Path
 
 from eventstore.chunkledger import ChunkLedger, Span
 from eventstore.chunks import name_of, to_parquet
+from eventstore.marketdata.forms import BadFile
+from eventstore.marketdata.times import moment
 from services.cli.chunkwriter import interval_named, write_chunks
 from services.cli.errors import fail, misused
 from services.cli.progress import Reached, progress
 from services.ingest.gathering import Cutting, Gathering, Piece
 from services.ingest.imports import Imported, Wanted, read_candles
-from services.ingest.rules import Flaw, Sifted, moment
+from services.ingest.rules import Flaw, Sifted
 from services.ingest.settings import IngestSettings
-from services.ingest.tables import BadFile
 from services.ingest.writing import Writing
 from tape.settings import load
 

@@ -190,6 +190,56 @@ def replay(
 
 
 @app.command()
+def backtest(
+    data: Annotated[
+        str, typer.Option(help="frames:FILE[,FILE], bars:FILE, trades:FILE, quotes:FILE, store:FROM-TO or tape:FROM-TO")
+    ],
+    out: Annotated[Path, typer.Option(help="directory for log, manifest and report")],
+    strategies: Annotated[str, typer.Option(help="who trades, for instance trend,hmm_ensemble")] = "all",
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="COMPONENT.KEY=VALUE", help="for instance trend.slow=20")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--from", help="first day or time, in UTC")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="end, not included")] = None,
+    capital: Annotated[str | None, typer.Option(help="that each strategy begins with")] = None,
+    seed: Annotated[int | None, typer.Option(help="where chance begins")] = None,
+    latency: Annotated[float | None, typer.Option(metavar="MS", help="from a command to its effect")] = None,
+    fees: Annotated[str | None, typer.Option(metavar="MAKER,TAKER", help="in basis points of notional")] = None,
+    spread: Annotated[float | None, typer.Option(metavar="BPS", help="ask above bid, where data has no quotes")] = None,
+    venue: Annotated[str, typer.Option(help="first part of the instruments' names")] = "binance",
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="put right what is wrong in files, and count it")] = False,
+    again: Annotated[Path | None, typer.Option(help="a manifest: run that again, and compare the logs")] = None,
+    log: Annotated[bool, typer.Option(help="keep every event; without, the run is about three times as fast")] = True,
+    report: Annotated[bool, typer.Option(help="write the page and its pictures")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Let the live system trade the past, in one process; Ctrl-C leaves what there is."""
+    from services.cli.backtest import backtest as run
+    from services.cli.backtestarguments import Arguments
+
+    arguments = Arguments(
+        data=data,
+        strategies=strategies,
+        changes=assignments or (),
+        since=since,
+        until=until,
+        capital=capital,
+        seed=seed,
+        latency=latency,
+        fees=fees,
+        spread=spread,
+        venue=venue,
+        repair=repair,
+        out=out,
+        log=log,
+        report=report,
+        again=again,
+    )
+    run(arguments, as_json=as_json)
+
+
+@app.command()
 def backfill(
     symbols: Annotated[str, typer.Option(help="as the exchange has them, for instance BTCUSDT,ETHUSDT")],
     interval: Annotated[str, typer.Option(help="of the candles: 1m, 5m, 15m, 1h")],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from contracts.regimes import UNKNOWN
 from quant.regime import Inference
+from services.backtest.colours import GRID, INK, QUIET, colours
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,25 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.patches import Patch
     from numpy.typing import NDArray
 
-COLOURS: Mapping[str, str] = {
-    "calm": "#2f9e8f",
-    "mild": "#86b875",
-    "normal": "#5b84c4",
-    "lively": "#e8b83e",
-    "rough": "#ee8a4a",
-    "wild": "#d4405a",
-    "up": "#3fa34d",
-    "down": "#8b5fbf",
-    "rest": "#7ca6c9",
-    "move": "#c98a7c",
-    UNKNOWN: "#8d939c",
-}
-"""A regime has one colour, in every picture."""
-SPARE = ("#4c9bd6", "#c28e2c", "#a05195", "#5f7d3b", "#b5651d", "#3d6b8e")
-"""For labels that nobody thought of, in the order they come."""
 SUFFIXES = (".png", ".svg", ".pdf")
 
-_INK, _QUIET, _GRID = "#20242b", "#6d7480", "#e4e7ec"
 _LEFT = 0.06
 _SIZE = (15.0, 9.2)
 _DPI = 130
@@ -77,12 +61,6 @@ class Picture:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def colours(labels: Sequence[str]) -> dict[str, str]:
-    """Give each label its colour."""
-    spare = iter(SPARE * (1 + len(labels) // len(SPARE)))
-    return {label: COLOURS.get(label) or next(spare) for label in (*labels, UNKNOWN)}
-
-
 def regime_of(inference: Inference, labels: Sequence[str]) -> str:
     """Name the state that is most probable after an observation; unknown where no state explains it."""
     return UNKNOWN if inference.improbable else labels[inference.likeliest]
@@ -106,7 +84,7 @@ def draw(picture: Picture, path: Path) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     assert picture.inferences, "nothing to draw"
-    with rc_context({"font.family": "DejaVu Sans", "svg.hashsalt": "hmm", "axes.edgecolor": _QUIET}):
+    with rc_context({"font.family": "DejaVu Sans", "svg.hashsalt": "hmm", "axes.edgecolor": QUIET}):
         figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
         _draw(figure, picture)
@@ -132,8 +110,8 @@ def _draw(figure: "Figure", picture: Picture) -> None:
         axes.tick_params(labelbottom=False)
     _date(certainty)
     price.set_xlim(float(series.at[0]) - picture.window / _DAY, float(series.at[-1]))
-    figure.text(_LEFT, 0.962, picture.title, fontsize=17, fontweight="bold", color=_INK)
-    figure.text(_LEFT, 0.937, picture.subtitle, fontsize=10.5, color=_QUIET)
+    figure.text(_LEFT, 0.962, picture.title, fontsize=17, fontweight="bold", color=INK)
+    figure.text(_LEFT, 0.937, picture.subtitle, fontsize=10.5, color=QUIET)
     figure.legend(
         handles=names,
         loc="upper left",
@@ -191,13 +169,13 @@ def _draw_price(axes: "Axes", picture: Picture, series: _Series, painted: Mappin
         axes.broken_barh(
             spans, (0, 1), transform=axes.get_xaxis_transform(), color=painted[label], alpha=_SHADE, linewidth=0
         )
-    axes.plot(series.at, series.close, color=_INK, linewidth=0.9)
+    axes.plot(series.at, series.close, color=INK, linewidth=0.9)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(MaxNLocator(7))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylabel("price (log)", color=_QUIET)
+    axes.set_ylabel("price (log)", color=QUIET)
     axes.margins(y=0.06)
     return [
         Patch(facecolor=painted[label], alpha=0.8, label=f"{label}  {picture.notes.get(label, '')}".rstrip())
@@ -233,17 +211,17 @@ def _draw_shares(axes: "Axes", picture: Picture, series: _Series, painted: Mappi
     )
     axes.set_ylim(0, 1)
     axes.set_yticks((0, 0.5, 1), ("0", "½", "1"))
-    axes.set_ylabel("probability", color=_QUIET)
+    axes.set_ylabel("probability", color=QUIET)
 
 
 def _draw_certainty(axes: "Axes", series: _Series) -> None:
     """Draw means over as many observations as one cannot tell apart any more."""
     at, entropy, confidence = (_thinned(column) for column in (series.at, series.entropy, series.confidence))
     axes.fill_between(at, entropy, color="#c3c9d3", linewidth=0, label="entropy")
-    axes.plot(at, confidence, color=_INK, linewidth=0.8, label="confidence, calibrated")
+    axes.plot(at, confidence, color=INK, linewidth=0.8, label="confidence, calibrated")
     axes.set_ylim(0, 1.02)
     axes.set_yticks((0, 0.5, 1), ("0", "½", "1"))
-    axes.set_ylabel("certainty", color=_QUIET)
+    axes.set_ylabel("certainty", color=QUIET)
     axes.legend(
         loc="lower right", bbox_to_anchor=(1, 0.97), ncols=2, fontsize=8, frameon=False, borderpad=0, borderaxespad=0.2
     )
@@ -260,8 +238,8 @@ def _thinned(column: "NDArray[np.float64]") -> "NDArray[np.float64]":
 def _tidy(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_linewidth(0.8)
-    axes.tick_params(colors=_QUIET, labelsize=9.5)
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    axes.tick_params(colors=QUIET, labelsize=9.5)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.margins(x=0)
 

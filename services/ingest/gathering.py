@@ -10,7 +10,8 @@ from contracts.data import DataChunk
 from contracts.market import Bar
 from contracts.types import InstrumentId, Interval
 from eventstore.chunkledger import Span
-from services.ingest.rules import Finding, Flaw, OutlierPolicy, Sifted, moment, outliers
+from eventstore.marketdata.times import moment
+from services.ingest.rules import Finding, Flaw, OutlierPolicy, Sifted, outliers
 
 
 @dataclass(frozen=True, slots=True)

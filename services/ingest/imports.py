@@ -2,63 +2,30 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
 from contracts.market import Bar
 from contracts.types import InstrumentId, Interval, instrument_id
-from services.ingest.rules import SECOND, Candle, Finding, Flaw, moment, sift
-from services.ingest.tables import BadFile, Cell, Form, Table, read_table
+from eventstore.marketdata.columns import (
+    ALIASES,
+    NEEDED,
+    TRADES_NAMES,
+    DataKind,
+    interval_of_name,
+    symbol_of_name,
+)
+from eventstore.marketdata.forms import BadFile, Form
+from eventstore.marketdata.times import EARLIEST, LATEST, TimeUnit, date_of, interval_of, moment, unit_of
+from services.ingest.rules import Candle, Finding, Flaw, sift
+from services.ingest.tables import Cell, Table, read_table
 
 LEAST_ROWS = 100
 """Fewer bars than this are a mistake, not a history."""
-EARLIEST = 1_230_940_800 * SECOND
-"""2009-01-03: no coin had a price before."""
-LATEST = 4_102_444_800 * SECOND
-"""2100-01-01."""
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "time": ("timestamp", "time", "date", "datetime", "open_time", "open time", "opentime", "ts_open", "ts", "unix"),
-    "open": ("open", "o", "open_price"),
-    "high": ("high", "h", "high_price"),
-    "low": ("low", "l", "low_price"),
-    "close": ("close", "c", "close_price"),
-    "volume": ("volume", "v", "vol", "base_volume", "volume_base"),
-}
-TRADES = ("trades", "count", "number_of_trades", "num_trades", "trade_count", "column 9")
-
-_NAMED = re.compile(
-    r"^(?P<symbol>[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*?)[_-](?P<interval>1s|5s|15s|1m|5m|15m|1h)(?![0-9A-Za-z])"
-)
 _SYMBOL = re.compile(r"[A-Za-z0-9_-]{1,40}")
-
-
-class TimeUnit(Enum):
-    """What the numbers of a time column count."""
-
-    SECONDS = "seconds"
-    MILLISECONDS = "milliseconds"
-    MICROSECONDS = "microseconds"
-    NANOSECONDS = "nanoseconds"
-    TEXT = "dates (ISO 8601)"
-
-    @property
-    def nanos(self) -> int:
-        return _NANOS[self]
-
-
-_NANOS = {
-    TimeUnit.SECONDS: SECOND,
-    TimeUnit.MILLISECONDS: 1_000_000,
-    TimeUnit.MICROSECONDS: 1_000,
-    TimeUnit.NANOSECONDS: 1,
-    TimeUnit.TEXT: SECOND,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +68,8 @@ def read_candles(path: Path, wanted: Wanted) -> Imported:
         raise BadFile(f"it has {len(table.lines)} rows: at least {LEAST_ROWS} are a history; fetch a longer one")
     times, unit, told = _times(table, columns["time"])
     _require_forward(table, times)
-    named = _NAMED.match(path.name)
-    interval = _interval(times, wanted.interval, Interval(named["interval"]) if named else None)
-    symbol = wanted.symbol or (named["symbol"] if named else None)
+    interval = interval_of(times, wanted.interval, interval_of_name(path))
+    symbol = wanted.symbol or symbol_of_name(path)
     if symbol is None or not _SYMBOL.fullmatch(symbol):
         raise BadFile(
             "its name does not tell of which instrument it is (as BTC-PERP-1m-202201.csv does): say it with --symbol"
@@ -123,14 +89,15 @@ def _columns(table: Table) -> dict[str, list[Cell]]:
     if not table.named:
         return table.columns
     found = {}
-    for what, names in ALIASES.items():
+    for role in NEEDED[DataKind.BARS]:
+        names = ALIASES[role]
         column = next((table.columns[name] for name in names if name in table.columns), None)
         if column is None:
             raise BadFile(
-                f"there is no column for the {what} (such as {', '.join(names[:3])}); it has "
+                f"there is no column for the {role.value} (such as {', '.join(names[:3])}); it has "
                 f"{', '.join(table.columns)[:120]}: rename one"
             )
-        found[what] = column
+        found[role.value] = column
     return found
 
 
@@ -152,13 +119,9 @@ def _times(table: Table, cells: Sequence[Cell]) -> tuple[list[int], TimeUnit, bo
 
 
 def _unit(table: Table, cell: Cell) -> TimeUnit:
-    try:
-        value = float(cell if cell is not None else math.nan)
-    except ValueError:
-        return TimeUnit.TEXT
-    for unit in TimeUnit:
-        if unit is not TimeUnit.TEXT and EARLIEST <= value * unit.nanos < LATEST:
-            return unit
+    unit = unit_of(cell)
+    if unit is not None:
+        return unit
     raise BadFile(
         f"{table.place(0)}: {cell} is no time between 2009 and 2100, be it in seconds, milli-, micro- or nanoseconds: "
         "the first column that is called timestamp, time or date has to say when a bar opens"
@@ -184,14 +147,11 @@ def _whole(value: float | None) -> int:
 
 def _date(table: Table, row: int, cell: Cell) -> tuple[int, bool]:
     try:
-        read = datetime.fromisoformat(str(cell).strip())
+        return date_of(str(cell))
     except ValueError:
         raise BadFile(
             f"{table.place(row)}: {str(cell)[:40]!r} is no date: write it as 2024-01-31 12:00:00, in UTC"
         ) from None
-    in_utc = read.replace(tzinfo=UTC) if read.tzinfo is None else read
-    since = in_utc - datetime.fromtimestamp(0, UTC)
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1_000, read.tzinfo is not None
 
 
 def _require_forward(table: Table, times: Sequence[int]) -> None:
@@ -207,26 +167,9 @@ def _require_forward(table: Table, times: Sequence[int]) -> None:
     )
 
 
-def _interval(times: Sequence[int], wanted: Interval | None, named: Interval | None) -> Interval:
-    """Find the length of the bars from the steps between them, and hold it against what was said."""
-    steps = Counter(after - before for before, after in pairwise(times) if after > before)
-    if not steps:
-        raise BadFile("every row has the same time: the first column has to say when a bar opens")
-    step = steps.most_common(1)[0][0]
-    found = next((interval for interval in Interval if interval.nanos == step), None)
-    if found is None:
-        known = ", ".join(interval.value for interval in Interval)
-        raise BadFile(f"its bars are {step / SECOND:g} s apart, and bars are of {known}: fetch it at one of these")
-    said = wanted or named
-    if said is not None and said is not found:
-        whose = "--interval" if wanted else "its name"
-        raise BadFile(f"{whose} says {said.value}, but its bars are {found.value} apart: which one is right?")
-    return found
-
-
 def _candles(table: Table, columns: Mapping[str, list[Cell]], times: Sequence[int]) -> list[Candle]:
     values = {what: _numbers(table, what, columns[what]) for what in ("open", "high", "low", "close", "volume")}
-    counted = next((table.columns[name] for name in TRADES if name in table.columns), None)
+    counted = next((table.columns[name] for name in TRADES_NAMES if name in table.columns), None)
     trades = _numbers(table, "trades", counted) if counted else [0.0] * len(times)
     return [
         Candle(ts_open, open_, high, low, close, volume, int(count) if math.isfinite(count) else -1, line)

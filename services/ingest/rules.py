@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from itertools import pairwise
 from statistics import median
@@ -11,6 +10,7 @@ from statistics import median
 from contracts.control import Alert
 from contracts.market import Bar
 from contracts.types import MAX_TEXT, InstrumentId, Interval, Severity
+from eventstore.marketdata.times import moment
 
 SECOND = 1_000_000_000
 MAD_TO_DEVIATION = 1.4826
@@ -182,11 +182,6 @@ def alerts(findings: Sequence[Finding], who: str, what: str, now: int) -> Iterat
             code=f"candles_{flaw.value}",
             message=text[:MAX_TEXT],
         )
-
-
-def moment(nanos: int) -> str:
-    """Write a time for people (UTC)."""
-    return datetime.fromtimestamp(nanos / SECOND, UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
 
 
 _MISSING = "What is refused counts as missing, and is not asked for again"

@@ -5,24 +5,11 @@ import gzip
 import io
 import zlib
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
+from eventstore.marketdata.forms import GZIP, PARQUET, USUAL_ORDER, BadFile, Form, is_number, separator_of
+
 Cell = str | float | int | None
-
-USUAL_ORDER = ("time", "open", "high", "low", "close", "volume")
-"""The columns of a file without names, as exchanges give them for download; more may follow."""
-_SEPARATORS = ",;\t|"
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
-
-
-class BadFile(ValueError):
-    """A file that cannot be imported; the text says what is wrong, where, and what to do."""
-
-
-class Form(Enum):
-    CSV = "CSV"
-    PARQUET = "Parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +31,9 @@ def read_table(path: Path) -> Table:
         data = path.read_bytes()
     except OSError as error:
         raise BadFile(f"it cannot be read: {error.strerror}") from None
-    if data.startswith(_PARQUET):
+    if data.startswith(PARQUET):
         return _parquet(data)
-    if data.startswith(_GZIP):
+    if data.startswith(GZIP):
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
@@ -64,7 +51,7 @@ def _csv(text: str) -> Table:
     if "\x00" in text:
         raise BadFile("it is neither CSV, gzipped CSV nor Parquet: export it as one of these")
     first = text.lstrip().partition("\n")[0]
-    separator = max(_SEPARATORS, key=first.count)
+    separator = separator_of(first)
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
@@ -76,7 +63,7 @@ def _csv(text: str) -> Table:
             f"line 1 is no line of a table: it has {len(head)} columns ({', '.join(head)[:60]}), and at least "
             f"{', '.join(USUAL_ORDER)} are needed"
         )
-    named = not all(map(_is_number, head[1:6]))
+    named = not all(map(is_number, head[1:6]))
     names = head if named else [*USUAL_ORDER, *(f"column {number}" for number in range(7, len(head) + 1))]
     if len(set(names)) != len(names):
         raise BadFile(f"line 1: a column name is there twice ({', '.join(names)[:80]}): rename one")
@@ -105,11 +92,3 @@ def _parquet(data: bytes) -> Table:
         else:
             columns[name.lower()] = column.to_pylist()
     return Table(Form.PARQUET, named=True, columns=columns, lines=list(range(1, table.num_rows + 1)))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

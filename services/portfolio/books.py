@@ -65,15 +65,22 @@ class StrategyBooks:
             return self.positions
         return self.longs if side is PositionSide.LONG else self.shorts
 
+    def _sides(self) -> tuple[tuple[PositionSide, Positions], ...]:
+        return (
+            (PositionSide.NET, self.positions),
+            (PositionSide.LONG, self.longs),
+            (PositionSide.SHORT, self.shorts),
+        )
+
     def held(self) -> Iterator[tuple[InstrumentId, PositionSide, Position]]:
         """List the positions that are not flat."""
-        for side in PositionSide:
-            for instrument, position in self.of_side(side).items():
+        for side, positions in self._sides():
+            for instrument, position in positions.items():
                 if position.quantity:
                     yield instrument, side, position
 
     def held_in(self, instrument: InstrumentId) -> Iterator[tuple[PositionSide, Position]]:
-        for side in PositionSide:
-            position = self.of_side(side).get(instrument)
+        for side, positions in self._sides():
+            position = positions.get(instrument)
             if position is not None and position.quantity:
                 yield side, position

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
-from contracts.types import PositionSide
+from contracts.types import InstrumentId, PositionSide, venue_of
 
 ZERO = Decimal(0)
 
@@ -31,6 +32,33 @@ class Account(NamedTuple):
     unit: str
     venue: str = ""
     side: PositionSide = PositionSide.NET
+
+
+class TradeAccounts(NamedTuple):
+    """What a trade moves: units from the venue to whoever holds them, and cash to the venue."""
+
+    venue_units: Account
+    held: Account
+    cash: Account
+    venue_cash: Account
+
+
+@lru_cache(maxsize=1024)
+def trade_accounts(strategy: str, instrument: InstrumentId, currency: str, side: PositionSide) -> TradeAccounts:
+    venue = venue_of(instrument)
+    return TradeAccounts(
+        Account(AccountKind.VENUE, venue, instrument, venue),
+        Account(AccountKind.POSITION, strategy, instrument, side=side),
+        Account(AccountKind.CASH, strategy, currency),
+        Account(AccountKind.VENUE, venue, currency, venue),
+    )
+
+
+@lru_cache(maxsize=1024)
+def fee_accounts(strategy: str, currency: str, instrument: InstrumentId) -> tuple[Account, Account]:
+    """Give whose cash a fee leaves, and where it goes."""
+    fees = Account(AccountKind.FEES, strategy, currency, venue_of(instrument))
+    return Account(AccountKind.CASH, strategy, currency), fees
 
 
 class Entry(NamedTuple):
@@ -63,6 +91,14 @@ class Ledger:
         return -sum(
             (amount for at, amount in self.balances.items() if at.venue == venue and at.unit == unit), start=ZERO
         )
+
+    def transfer(self, amount: Decimal, *, source: Account, target: Account) -> None:
+        """Book what `move` makes of this, without adding it up: it is balanced. Raises `Unbalanced` for two units."""
+        if source.unit != target.unit:
+            raise Unbalanced(f"{source} and {target} are not of one unit")
+        balances = self.balances
+        balances[source] = balances.get(source, ZERO) - amount
+        balances[target] = balances.get(target, ZERO) + amount
 
     def post(self, entries: Iterable[Entry]) -> None:
         """Book all entries or none; raises `Unbalanced`."""

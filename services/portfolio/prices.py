@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from contracts.market import Quote
 from contracts.types import InstrumentId, symbol_of, venue_of
@@ -23,15 +24,19 @@ class Prices:
         if mark is not None:
             return _fitting(Decimal(repr(mark)))
         quote = self.quotes.get(instrument)
-        if quote is None:
-            return None
-        return _fitting((Decimal(repr(quote.bid)) + Decimal(repr(quote.ask))) / 2)
+        return None if quote is None else _middle(quote.bid, quote.ask)
 
     def rate_source(self, currency: str, into: str, near: str | None) -> InstrumentId | None:
         """Name an instrument that prices `currency` in `into`: at the venue `near`, or else the one first quoted."""
         symbol = f"{currency}{into}"
         found = [name for name in (*self.quotes, *self.marks) if symbol_of(name) == symbol]
         return min(found, key=lambda name: venue_of(name) != near, default=None)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _middle(bid: float, ask: float) -> Decimal:
+    """Give the exact middle; it is asked for several times at one quote."""
+    return _fitting((Decimal(repr(bid)) + Decimal(repr(ask))) / 2)
 
 
 def _fitting(price: Decimal) -> Decimal:

@@ -15,7 +15,7 @@ from contracts.types import MAX_TEXT, PositionSide, Severity, Side, venue_of
 from contracts.venue import FundingPaid
 from services.portfolio.bookable import divided, objection_to_fill, objection_to_funding
 from services.portfolio.books import ForeignBalance, StrategyBooks
-from services.portfolio.ledger import Account, AccountKind, Entry, Ledger, move
+from services.portfolio.ledger import Account, AccountKind, Entry, Ledger, fee_accounts, move, trade_accounts
 from services.portfolio.position import CENT_OF_COST, Position
 from services.portfolio.prices import Prices
 from services.portfolio.settings import PortfolioSettings, PositionMode
@@ -223,8 +223,8 @@ class Portfolio(Component):
         if fill.fee == 0:
             return ZERO, None
         strategy, currency = fill.strategy, fill.fee_currency or fill.currency
-        paid = Account(AccountKind.FEES, strategy, currency, venue_of(fill.instrument))
-        self.ledger.post(move(fill.fee, source=Account(AccountKind.CASH, strategy, currency), target=paid))
+        cash, fees = fee_accounts(strategy, currency, fill.instrument)
+        self.ledger.transfer(fill.fee, source=cash, target=fees)
         if currency == books.currency:
             books.fees += fill.fee
             return fill.fee, None
@@ -244,13 +244,9 @@ class Portfolio(Component):
 
     def _post_trade(self, fill: OrderFilled, side: PositionSide, quantity: Decimal) -> None:
         """Units come from the venue and cash goes there, or the other way round."""
-        name = venue_of(fill.instrument)
-        strategy, unit = fill.strategy, fill.instrument
-        held = Account(AccountKind.POSITION, strategy, unit, side=side)
-        units = move(quantity, source=Account(AccountKind.VENUE, name, unit, name), target=held)
-        cash = Account(AccountKind.CASH, strategy, fill.currency)
-        paid = Account(AccountKind.VENUE, name, fill.currency, name)
-        self.ledger.post((*units, *move(quantity * fill.price, source=cash, target=paid)))
+        accounts = trade_accounts(fill.strategy, fill.instrument, fill.currency, side)
+        self.ledger.transfer(quantity, source=accounts.venue_units, target=accounts.held)
+        self.ledger.transfer(quantity * fill.price, source=accounts.cash, target=accounts.venue_cash)
 
     # -- whom funding is for -------------------------------------------------------------------------------------------
 

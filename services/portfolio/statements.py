@@ -64,12 +64,15 @@ def equity_marked(event: Event, strategy: str, books: StrategyBooks, cash: Decim
 
     `unrealized_pnl` is that of positions, and what foreign balances have gained since they were booked.
     """
-    positions = tuple(_marked_position(*held, prices) for held in books.held())
-    balances = tuple(_marked_balances(books, prices))
-    unrealized = sum((position.unrealized_pnl for position in positions), ZERO)
-    unrealized += sum((balance.value - books.foreign[balance.currency].cost for balance in balances), ZERO)
-    equity = cash + sum((position.value for position in positions), ZERO)
-    equity += sum((balance.value for balance in balances), ZERO)
+    unrealized, equity = ZERO, cash
+    positions = tuple([_marked_position(*held, prices) for held in books.held()])
+    for position in positions:
+        unrealized += position.unrealized_pnl
+        equity += position.value
+    balances = tuple(_marked_balances(books, prices)) if books.foreign else ()
+    for balance in balances:
+        unrealized += balance.value - books.foreign[balance.currency].cost
+        equity += balance.value
     earned = books.realized_pnl + unrealized - books.fees + books.funding
     assert equity == books.capital + earned, f"the books of {strategy} do not balance"
     books.peak = max(books.peak, equity)

@@ -1,5 +1,6 @@
 """How much is wished for, and how often: judged ids, repeated wishes, and the rate of orders, all on event time."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from contracts.orders import OrderTerms
@@ -25,7 +26,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class Activity:
-    judged: dict[str, None] = field(default_factory=dict)
+    judged: OrderedDict[str, None] = field(default_factory=OrderedDict)
     """Ids of orders, the oldest first."""
     wishes: dict[str, int] = field(default_factory=dict)
     """When a wish was last approved, by all that makes it the same."""
@@ -35,7 +36,7 @@ class Activity:
     def remember(self, client_order_id: str) -> None:
         self.judged[client_order_id] = None
         if len(self.judged) > REMEMBERED_IDS:
-            del self.judged[next(iter(self.judged))]
+            self.judged.popitem(last=False)
 
     def tokens(self, strategy: str, now: int, settings: RiskSettings) -> float:
         bucket = self.buckets.get(strategy)

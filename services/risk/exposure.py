@@ -71,15 +71,20 @@ class Stake:
     @property
     def highest(self) -> Decimal:
         """The position if all that buys is filled."""
-        return self.position + self.buys + min(self.buys_by, max(-self.position, ZERO))
+        plain = self.position + self.buys
+        return plain + min(self.buys_by, max(-self.position, ZERO)) if self.buys_by else plain
 
     @property
     def lowest(self) -> Decimal:
         """The position if all that sells is filled."""
-        return self.position - self.sells - min(self.sells_by, max(self.position, ZERO))
+        plain = self.position - self.sells
+        return plain - min(self.sells_by, max(self.position, ZERO)) if self.sells_by else plain
 
     def weigh(self) -> None:
-        self.worst = float(max(abs(self.highest), abs(self.lowest)))
+        high, low = self.position + self.buys, self.position - self.sells
+        if self.buys_by or self.sells_by:
+            high, low = self.highest, self.lowest
+        self.worst = float(max(abs(high), abs(low)))
 
     def add(self, order: OrderTerms, quantity: Decimal) -> None:
         if stands_by(order):
@@ -149,10 +154,13 @@ class Exposure:
             self._add(Pending(pending.order, pending.leaves))
 
     def filled(self, fill: OrderFilled) -> None:
-        self._move((fill.strategy, fill.instrument), fill.side.sign * fill.quantity)
+        stake = self._stake((fill.strategy, fill.instrument))
+        stake.position += fill.quantity if fill.side is Side.BUY else -fill.quantity
         self.paid[fill.instrument] = float(fill.price)
         pending = self._take(fill.client_order_id)
-        if pending is not None and fill.leaves > 0:
+        if pending is None:
+            stake.weigh()
+        elif fill.leaves > 0:
             self._add(Pending(pending.order, fill.leaves, pending.more))
 
     def released(self, client_order_id: str) -> None:
@@ -164,9 +172,10 @@ class Exposure:
         An order that stands by may take away all that is held, and what the order it waits for will bring.
         """
         stake = self.stakes.get(holding_of(order)) or Stake()
-        held = max(-order.side.sign * stake.position, ZERO)
+        buys = order.side is Side.BUY
+        held = max(-stake.position if buys else stake.position, ZERO)
         if not stands_by(order):
-            return max(held - (stake.buys if order.side is Side.BUY else stake.sells), ZERO)
+            return max(held - (stake.buys if buys else stake.sells), ZERO)
         parent = self.pending.get(order.link.parent) if order.link is not None and order.link.parent else None
         return held if parent is None or parent.side is order.side else held + parent.leaves
 

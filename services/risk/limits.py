@@ -30,31 +30,31 @@ def max_notional(at: Situation) -> Objection | None:
 def symbol_exposure(at: Situation) -> Objection | None:
     """Positions of all strategies in one instrument become too large."""
     most = at.settings.max_symbol_exposure
-    return None if _passes(at) else _capped(at, at.bound.symbol, most, "max_symbol_exposure")
+    return _capped(at, at.bound.symbol, most, "max_symbol_exposure") if at.is_limited else None
 
 
 def venue_exposure(at: Situation) -> Objection | None:
     """Positions at one venue become too large."""
     most = at.settings.max_venue_exposure
-    return None if _passes(at) else _capped(at, at.bound.venue, most, "max_venue_exposure")
+    return _capped(at, at.bound.venue, most, "max_venue_exposure") if at.is_limited else None
 
 
 def strategy_exposure(at: Situation) -> Objection | None:
     """Positions of one strategy become too large."""
     most = at.settings.max_strategy_exposure
-    return None if _passes(at) else _capped(at, at.bound.strategy, most, "max_strategy_exposure")
+    return _capped(at, at.bound.strategy, most, "max_strategy_exposure") if at.is_limited else None
 
 
 def total_exposure(at: Situation) -> Objection | None:
     """All positions together become too large."""
     most = at.settings.max_total_exposure
-    return None if _passes(at) else _capped(at, at.bound.total, most, "max_total_exposure")
+    return _capped(at, at.bound.total, most, "max_total_exposure") if at.is_limited else None
 
 
 def correlated_exposure(at: Situation) -> Objection | None:
     """Positions that move together become too large: sqrt(w'Cw) of worst cases w and positive correlations C."""
     most = at.settings.max_correlated_exposure
-    if _passes(at) or at.bound.total + at.worst <= most:
+    if not at.is_limited or at.bound.total + at.worst <= most:
         return None
     own, together, others = at.order.instrument, at.ground.correlations.together, at.elsewhere()
     names = list(others)
@@ -71,7 +71,7 @@ def correlated_exposure(at: Situation) -> Objection | None:
 
 def leverage(at: Situation) -> Objection | None:
     """Positions of a strategy become too large for its equity."""
-    if _passes(at):
+    if not at.is_limited:
         return None
     equity, most = at.ground.losses.equity(at.order.strategy, at.settings), at.settings.max_leverage
     gross, room = at.bound.strategy + at.worst, most * equity
@@ -83,25 +83,24 @@ def leverage(at: Situation) -> Objection | None:
 
 def free_margin(at: Situation) -> Objection | None:
     """Positions of a strategy bind more than its equity, less a reserve."""
-    if _passes(at):
+    if not at.is_limited:
         return None
     equity, reserve = at.ground.losses.equity(at.order.strategy, at.settings), at.settings.margin_reserve_pct
     free = equity * (1 - reserve / 100)
-    what = f"the equity {equity:.2f} less margin_reserve_pct {reserve:g}"
-    return _binds(at, free, what)
+    if _bound(at) <= free:
+        return None
+    return _binds(at, free, f"the equity {equity:.2f} less margin_reserve_pct {reserve:g}")
 
 
 def capital(at: Situation) -> Objection | None:
     """Positions of a strategy bind more than the capital that was allocated to it."""
-    if _passes(at):
+    if not at.is_limited:
         return None
     allocated, use = at.ground.capital_of(at.order.strategy), at.settings.max_capital_use_pct
-    return _binds(at, allocated * use / 100, f"max_capital_use_pct {use:g} of the capital {allocated:.2f}")
-
-
-def _passes(at: Situation) -> bool:
-    """Say whether limits do not concern an order: it only reduces, or has no mark to be valued at."""
-    return at.mark is None or at.reduces
+    free = allocated * use / 100
+    if _bound(at) <= free:
+        return None
+    return _binds(at, free, f"max_capital_use_pct {use:g} of the capital {allocated:.2f}")
 
 
 def _capped(at: Situation, beside: float, most: float, setting: str) -> Objection | None:
@@ -112,14 +111,14 @@ def _capped(at: Situation, beside: float, most: float, setting: str) -> Objectio
     return Objection(f"{total:.2f} would be above {setting} {most:.2f}", at.fitting(most - beside))
 
 
-def _binds(at: Situation, free: float, what: str) -> Objection | None:
-    share = at.ground.margin_of(at.order.instrument)
-    bound = at.bound.margin + at.worst * share
-    if bound <= free:
-        return None
-    return Objection(
-        f"{bound:.2f} would be bound, above {free:.2f}: {what}", at.fitting((free - at.bound.margin) / share)
-    )
+def _bound(at: Situation) -> float:
+    """Give the margin that the strategy's positions would bind with this order."""
+    return at.bound.margin + at.worst * at.ground.margin_of(at.order.instrument)
+
+
+def _binds(at: Situation, free: float, what: str) -> Objection:
+    room = (free - at.bound.margin) / at.ground.margin_of(at.order.instrument)
+    return Objection(f"{_bound(at):.2f} would be bound, above {free:.2f}: {what}", at.fitting(room))
 
 
 LIMITS = {

@@ -1,6 +1,5 @@
 """Losses of equity: of a day, from the peak, and one after the other. What led to a lock counts no more after it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -46,64 +45,67 @@ class Losses:
         curve = self.curves.get(strategy)
         return settings.starting_capital if curve is None else float(curve.equity)
 
-    def marked(self, mark: EquityMarked, settings: RiskSettings) -> Iterator[Lock]:
+    def marked(self, mark: EquityMarked, settings: RiskSettings) -> list[Lock]:
         day = mark.ts_init // DAY
         curve = self.curves.get(mark.strategy)
         if curve is None:
             curve = self.curves[mark.strategy] = Curve(day, mark.equity, mark.equity, mark.peak)
             self.total_peak += mark.peak
         curve.mark(mark.equity, day)
-        total = sum((one.equity for one in self.curves.values()), ZERO)
+        total = sum([one.equity for one in self.curves.values()], ZERO)
         self.total_peak = max(self.total_peak, total)
-        yield from self._daily(mark.strategy, curve, day, settings)
-        yield from self._total_daily(total, day, settings)
-        yield from self._drawdown(mark, curve, settings)
-        yield from self._total_drawdown(mark, total, settings)
+        found = (
+            self._daily(mark.strategy, curve, day, settings),
+            self._total_daily(total, day, settings),
+            self._drawdown(mark, curve, settings),
+            self._total_drawdown(mark, total, settings),
+        )
+        return [lock for lock in found if lock is not None]
 
-    def _daily(self, strategy: str, curve: Curve, day: int, settings: RiskSettings) -> Iterator[Lock]:
-        most = settings.max_daily_loss_pct
-        lost = _fall_pct(curve.opening, curve.equity)
-        if most is not None and lost > most:
-            curve.opening = curve.equity
-            reason = f"{strategy} lost {lost:.2f} % today, above max_daily_loss_pct {most:g}"
-            yield Lock(Rail.DAILY_LOSS, strategy, None, (day + 1) * DAY, reason)
+    def _daily(self, strategy: str, curve: Curve, day: int, settings: RiskSettings) -> Lock | None:
+        most, lost = settings.max_daily_loss_pct, _fall_pct(curve.opening, curve.equity)
+        if most is None or lost <= most:
+            return None
+        curve.opening = curve.equity
+        reason = f"{strategy} lost {lost:.2f} % today, above max_daily_loss_pct {most:g}"
+        return Lock(Rail.DAILY_LOSS, strategy, None, (day + 1) * DAY, reason)
 
-    def _total_daily(self, total: Decimal, day: int, settings: RiskSettings) -> Iterator[Lock]:
+    def _total_daily(self, total: Decimal, day: int, settings: RiskSettings) -> Lock | None:
         most = settings.max_total_daily_loss_pct
-        if most is None:
-            return
-        lost = _fall_pct(sum((one.opening_of(day) for one in self.curves.values()), ZERO), total)
-        if lost > most:
-            for one in self.curves.values():
-                one.day, one.opening = max(day, one.day), one.equity
-            reason = f"all strategies lost {lost:.2f} % today, above max_total_daily_loss_pct {most:g}"
-            yield Lock(Rail.DAILY_LOSS, None, None, (day + 1) * DAY, reason)
+        lost = _fall_pct(sum([one.opening_of(day) for one in self.curves.values()], ZERO), total)
+        if most is None or lost <= most:
+            return None
+        for one in self.curves.values():
+            one.day, one.opening = max(day, one.day), one.equity
+        reason = f"all strategies lost {lost:.2f} % today, above max_total_daily_loss_pct {most:g}"
+        return Lock(Rail.DAILY_LOSS, None, None, (day + 1) * DAY, reason)
 
-    def _drawdown(self, mark: EquityMarked, curve: Curve, settings: RiskSettings) -> Iterator[Lock]:
-        most = settings.max_drawdown_pct
-        fallen = _fall_pct(curve.peak, curve.equity)
-        if most is not None and fallen > most:
-            curve.peak = curve.equity
-            reason = f"{mark.strategy} is {fallen:.2f} % below its peak, above max_drawdown_pct {most:g}"
-            yield Lock(Rail.DRAWDOWN, mark.strategy, None, _paused(mark, settings), reason)
+    def _drawdown(self, mark: EquityMarked, curve: Curve, settings: RiskSettings) -> Lock | None:
+        most, fallen = settings.max_drawdown_pct, _fall_pct(curve.peak, curve.equity)
+        if most is None or fallen <= most:
+            return None
+        curve.peak = curve.equity
+        reason = f"{mark.strategy} is {fallen:.2f} % below its peak, above max_drawdown_pct {most:g}"
+        return Lock(Rail.DRAWDOWN, mark.strategy, None, _paused(mark, settings), reason)
 
-    def _total_drawdown(self, mark: EquityMarked, total: Decimal, settings: RiskSettings) -> Iterator[Lock]:
-        most = settings.max_total_drawdown_pct
-        fallen = _fall_pct(self.total_peak, total)
-        if most is not None and fallen > most:
-            self.total_peak = total
-            reason = f"all strategies are {fallen:.2f} % below their peak, above max_total_drawdown_pct {most:g}"
-            yield Lock(Rail.DRAWDOWN, None, None, _paused(mark, settings), reason)
+    def _total_drawdown(self, mark: EquityMarked, total: Decimal, settings: RiskSettings) -> Lock | None:
+        most, fallen = settings.max_total_drawdown_pct, _fall_pct(self.total_peak, total)
+        if most is None or fallen <= most:
+            return None
+        self.total_peak = total
+        reason = f"all strategies are {fallen:.2f} % below their peak, above max_total_drawdown_pct {most:g}"
+        return Lock(Rail.DRAWDOWN, None, None, _paused(mark, settings), reason)
 
-    def closed(self, closed: PositionClosed, settings: RiskSettings) -> Iterator[Lock]:
+    def closed(self, closed: PositionClosed, settings: RiskSettings) -> Lock | None:
         most = settings.max_consecutive_losses
         count = self.in_a_row.get(closed.strategy, 0) + 1 if closed.net_pnl < 0 else 0
-        if most is not None and count > most:
-            count = 0
-            until = closed.ts_init + round(settings.losses_pause_s * SECOND)
-            reason = f"{closed.strategy} lost {most + 1} times in a row, above max_consecutive_losses {most}"
-            yield Lock(Rail.CONSECUTIVE_LOSSES, closed.strategy, None, until, reason)
-        self.in_a_row[closed.strategy] = count
+        if most is None or count <= most:
+            self.in_a_row[closed.strategy] = count
+            return None
+        self.in_a_row[closed.strategy] = 0
+        until = closed.ts_init + round(settings.losses_pause_s * SECOND)
+        reason = f"{closed.strategy} lost {most + 1} times in a row, above max_consecutive_losses {most}"
+        return Lock(Rail.CONSECUTIVE_LOSSES, closed.strategy, None, until, reason)
 
 
 def _paused(mark: EquityMarked, settings: RiskSettings) -> int:

@@ -1,6 +1,5 @@
 """Pauses that closed positions lead to, after the protections of freqtrade: only new exits bring them about."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
@@ -33,23 +32,22 @@ class Protections:
     trades: list[ClosedTrade] = field(default_factory=list)
     """The oldest first."""
 
-    def closed(self, closed: PositionClosed, equity: float, settings: RiskSettings) -> Iterator[Lock]:
+    def closed(self, closed: PositionClosed, equity: float, settings: RiskSettings) -> list[Lock]:
         """Count a closed position of a strategy that is worth `equity`."""
         now = closed.ts_init
         self._remember(closed, settings)
-        for lock in (
+        found = (
             self._cooldown(closed, settings),
             self._stoploss_guard(closed, settings),
             self._low_profit(closed, settings),
             self._max_drawdown(closed, equity, settings),
-        ):
-            if lock is not None and lock.until > now:
-                yield lock
+        )
+        return [lock for lock in found if lock is not None and lock.until > now]
 
     def _remember(self, closed: PositionClosed, settings: RiskSettings) -> None:
         counting = (settings.stoploss_guard, settings.low_profit, settings.max_drawdown)
-        longest = max((protection.within_s for protection in counting if protection is not None), default=None)
-        if longest is None:
+        within = [protection.within_s for protection in counting if protection is not None]
+        if not within:
             self.trades = []
             return
         trade = ClosedTrade(
@@ -60,7 +58,7 @@ class Protections:
             closed.net_pnl,
             closed.stopped,
         )
-        oldest = closed.ts_init - round(longest * SECOND)
+        oldest = closed.ts_init - round(max(within) * SECOND)
         self.trades = [one for one in (*self.trades[1 - REMEMBERED :], trade) if one.at >= oldest]
 
     def _of(self, closed: PositionClosed, within_s: float, *, instrument: bool) -> list[ClosedTrade]:

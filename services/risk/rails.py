@@ -296,6 +296,16 @@ TERMS: Mapping[Rail, RailCheck] = {
     Rail.REDUCE_ONLY: reduce_only,
 }
 
+LOCKS: Mapping[Rail, RailCheck] = {
+    Rail.DAILY_LOSS: _lock_of(Rail.DAILY_LOSS, "A strategy, or all, lost too much today (UTC): locked until midnight."),
+    Rail.DRAWDOWN: _lock_of(Rail.DRAWDOWN, "Equity of a strategy, or of all, fell too far from its peak: paused."),
+    Rail.CONSECUTIVE_LOSSES: _lock_of(Rail.CONSECUTIVE_LOSSES, "A strategy lost too often in a row: paused."),
+    Rail.STOPLOSS_GUARD: _lock_of(Rail.STOPLOSS_GUARD, "Too many stops of a strategy in too short a time: paused."),
+    Rail.COOLDOWN: _lock_of(Rail.COOLDOWN, "A position in the instrument was closed a moment ago: paused."),
+    Rail.LOW_PROFIT: _lock_of(Rail.LOW_PROFIT, "A strategy earned too little in the instrument: paused."),
+    Rail.MAX_DRAWDOWN: _lock_of(Rail.MAX_DRAWDOWN, "The closed positions of a strategy lost too much in sum: paused."),
+}
+
 RAILS: Mapping[Rail, RailCheck] = {
     Rail.TRADING_STATE: trading_state,
     Rail.ALLOWLIST: allowlist,
@@ -310,14 +320,13 @@ RAILS: Mapping[Rail, RailCheck] = {
     Rail.OPEN_ORDERS: open_orders,
     Rail.ORDER_RATE: order_rate,
     **LIMITS,
-    Rail.DAILY_LOSS: _lock_of(Rail.DAILY_LOSS, "A strategy, or all, lost too much today (UTC): locked until midnight."),
-    Rail.DRAWDOWN: _lock_of(Rail.DRAWDOWN, "Equity of a strategy, or of all, fell too far from its peak: paused."),
-    Rail.CONSECUTIVE_LOSSES: _lock_of(Rail.CONSECUTIVE_LOSSES, "A strategy lost too often in a row: paused."),
-    Rail.STOPLOSS_GUARD: _lock_of(Rail.STOPLOSS_GUARD, "Too many stops of a strategy in too short a time: paused."),
-    Rail.COOLDOWN: _lock_of(Rail.COOLDOWN, "A position in the instrument was closed a moment ago: paused."),
-    Rail.LOW_PROFIT: _lock_of(Rail.LOW_PROFIT, "A strategy earned too little in the instrument: paused."),
-    Rail.MAX_DRAWDOWN: _lock_of(Rail.MAX_DRAWDOWN, "The closed positions of a strategy lost too much in sum: paused."),
+    **LOCKS,
 }
+
+UNLOCKED: Mapping[Rail, RailCheck] = {rail: check for rail, check in RAILS.items() if rail not in LOCKS}
+"""The same while nothing is locked."""
+EXITS: Mapping[Rail, RailCheck] = {rail: check for rail, check in UNLOCKED.items() if rail not in LIMITS}
+"""What can object to an order that only reduces: limits and locks let it pass."""
 
 IN_A_LIST: Mapping[Rail, RailCheck] = {**TERMS, Rail.PRICE_COLLAR: price_collar, **LIMITS}
 """What each further order of a list is asked; the rest was asked of the first."""
@@ -331,7 +340,14 @@ AMENDED_EXIT: Mapping[Rail, RailCheck] = {
 }
 
 
-def denials(at: Situation, rails: Mapping[Rail, RailCheck] = RAILS) -> Iterator[tuple[Denial, float | None]]:
+def rails_for(at: Situation) -> Mapping[Rail, RailCheck]:
+    """Give the rails of a plain order, less those that can have nothing to say of this one."""
+    if at.reduces:
+        return EXITS
+    return RAILS if at.ground.locks.locks else UNLOCKED
+
+
+def denials(at: Situation, rails: Mapping[Rail, RailCheck]) -> Iterator[tuple[Denial, float | None]]:
     """Ask every rail, so that a rejection names all that is wrong at once; each with the quantity that fits."""
     for rail, check in rails.items():
         if objection := check(at):

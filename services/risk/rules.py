@@ -169,15 +169,19 @@ class Risk(Component):
         self.exposure.not_updated(refusal.client_order_id)
 
     @on(EquityMarked)
-    def on_equity(self, mark: EquityMarked) -> Iterator[RiskLocked]:
-        return self._locked(self.ground.losses.marked(mark, self.ground.settings), mark)
+    def on_equity(self, mark: EquityMarked) -> Iterator[RiskLocked] | None:
+        locks = self.ground.losses.marked(mark, self.ground.settings)
+        return self._locked(locks, mark) if locks else None
 
     @on(PositionClosed)
-    def on_closed(self, closed: PositionClosed) -> Iterator[RiskLocked]:
+    def on_closed(self, closed: PositionClosed) -> Iterator[RiskLocked] | None:
         ground = self.ground
         equity = ground.losses.equity(closed.strategy, ground.settings)
-        yield from self._locked(ground.losses.closed(closed, ground.settings), closed)
-        yield from self._locked(ground.protections.closed(closed, equity, ground.settings), closed)
+        in_a_row = ground.losses.closed(closed, ground.settings)
+        locks = ground.protections.closed(closed, equity, ground.settings)
+        if in_a_row is not None:
+            locks.insert(0, in_a_row)
+        return self._locked(locks, closed) if locks else None
 
     def _locked(self, locks: Iterable[Lock], event: Event) -> Iterator[RiskLocked]:
         said = (self.ground.locks.add(lock, event) for lock in locks)

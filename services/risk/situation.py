@@ -54,7 +54,10 @@ class Ground:
     def mark(self, instrument: InstrumentId) -> float | None:
         """Give the middle of the last quote; None if there is none, or none that a number can tell."""
         quote = self.quotes.get(instrument)
-        return quote.mid if quote is not None and isfinite(quote.mid) else None
+        if quote is None:
+            return None
+        mid = quote.mid
+        return mid if isfinite(mid) else None
 
     def value_of(self, instrument: InstrumentId) -> float | None:
         """Give the best known price of what is held: the last quote, the mark price, or what was paid last."""
@@ -88,7 +91,7 @@ class Bound:
 class Situation:
     """An order under judgement. `adds` is how much of its quantity is new: all of it, unless an order is amended.
 
-    What most rails ask for is worked out at once, the sums over all holdings when the first rail asks for them.
+    What the rails ask for is worked out at once; what limits are judged on only where they concern the order.
     """
 
     ground: Ground
@@ -111,9 +114,14 @@ class Situation:
     reducible: Decimal = field(init=False)
     """How much it may take away: the exit of a list that of its parent, any other of what is held."""
     reduces: bool = field(init=False)
-    _bound: Bound | None = field(init=False, default=None)
-    _worst: float | None = field(init=False, default=None)
-    _reach: tuple[float, float] | None = field(init=False, default=None)
+    is_limited: bool = field(init=False)
+    """Whether limits concern it: not if it only reduces, or has no mark. What follows is there only if they do."""
+    bound: Bound = field(init=False, repr=False)
+    """What is bound beside it."""
+    reach: tuple[float, float] = field(init=False, repr=False)
+    """How far pending orders may move the position in its own direction, and in the other (signed that way)."""
+    worst: float = field(init=False, repr=False)
+    """The worst case of its own holding once it is on its way too (quote currency)."""
 
     def __post_init__(self) -> None:
         ground, order = self.ground, self.order
@@ -127,13 +135,11 @@ class Situation:
         else:
             self.reducible = ground.exposure.reducible(order)
         self.reduces = self.adds <= self.reducible
-
-    @property
-    def bound(self) -> Bound:
-        """What is bound beside it."""
-        if self._bound is None:
-            self._bound = self._summed_up()
-        return self._bound
+        self.is_limited = self.mark is not None and not self.reduces
+        if self.mark is not None and self.is_limited:
+            self.bound = self._summed_up()
+            self.reach = ahead, behind = self._reached()
+            self.worst = max(abs(ahead + float(self.adds)), abs(behind)) * self.mark
 
     def _summed_up(self) -> Bound:
         """Look at every holding once, for several rails: it has to be plain."""
@@ -167,26 +173,10 @@ class Situation:
                 values[held] = values.get(held, 0.0) + stake.worst * price
         return values
 
-    @property
-    def worst(self) -> float:
-        """The worst case of its own holding once it is on its way too (quote currency)."""
-        if self._worst is None:
-            assert self.mark is not None, "an order without a mark has no value"
-            ahead, behind = self.reach
-            self._worst = max(abs(ahead + float(self.adds)), abs(behind)) * self.mark
-        return self._worst
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """How far pending orders may move the position in its own direction, and in the other (signed that way)."""
-        if self._reach is None:
-            self._reach = self._reached()
-        return self._reach
-
     def _reached(self) -> tuple[float, float]:
         stake = self.ground.exposure.stake(self.order)
         high, low = stake.highest, stake.lowest
-        for one in takewhile(lambda one: one is not self.order, self.listed):
+        for one in takewhile(lambda one: one is not self.order, self.listed) if self.listed else ():
             if not stands_by(one):
                 high += one.quantity if one.side is Side.BUY else ZERO
                 low -= one.quantity if one.side is Side.SELL else ZERO

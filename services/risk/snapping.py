@@ -14,9 +14,8 @@ def snapped(order: OrderTerms, instrument: Instrument) -> OrderTerms:
     What would become nothing stays as it is, so that the rails can say what is wrong with it.
     """
     quantity = whole_lots(order.quantity, instrument)
-    limit_price, trigger_price = (
-        price and whole_ticks(price, order.side, instrument) for price in (order.limit_price, order.trigger_price)
-    )
+    limit_price = order.limit_price and whole_ticks(order.limit_price, order.side, instrument)
+    trigger_price = order.trigger_price and whole_ticks(order.trigger_price, order.side, instrument)
     display = order.display_quantity
     if display is not None:
         display = min(max(whole_lots(display, instrument), instrument.lot), quantity)

@@ -1,6 +1,6 @@
 """One verdict for each wish: approved, made smaller, or refused with all that is wrong with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
@@ -15,7 +15,7 @@ from contracts.orders import (
     contradiction_of_list,
 )
 from contracts.types import Rail
-from services.risk.rails import IN_A_LIST, PROTECTIVE, RAILS, RailCheck, denial, denials
+from services.risk.rails import IN_A_LIST, PROTECTIVE, denial, denials, rails_for
 from services.risk.situation import Ground, Situation
 from services.risk.snapping import resized, snapped, whole_lots
 from venues.instruments import Instrument
@@ -45,7 +45,10 @@ class Proposal:
         return all(one.reduce_only and one.link is not None and one.link.parent == own for one in self.attached)
 
     def snapped(self, instrument: Instrument) -> "Proposal":
-        return Proposal(snapped(self.order, instrument), tuple(snapped(one, instrument) for one in self.attached))
+        order = snapped(self.order, instrument)
+        if order is self.order and not self.attached:
+            return self
+        return Proposal(order, tuple(snapped(one, instrument) for one in self.attached))
 
     def resized(self, quantity: Decimal, instrument: Instrument) -> "Proposal":
         """Make the list smaller; its other orders keep their share of the first one's quantity."""
@@ -89,9 +92,9 @@ def judge_protective(ground: Ground, intent: ProtectiveIntent) -> RiskApproved |
         reducible = instrument.quantity(ground.exposure.reducible(proposal.order))
         if 0 < reducible < proposal.order.quantity:
             reducing = {Rail.REDUCE_ONLY: PROTECTIVE[Rail.REDUCE_ONLY]}
-            denied = [one for one, _ in _asked(ground, proposal, intent, reducing)]
+            denied = [one for one, _ in denials(_situation(ground, proposal, intent), reducing)]
             proposal = proposal.resized(reducible, instrument)
-    found = _asked(ground, proposal, intent, PROTECTIVE)
+    found = list(denials(_situation(ground, proposal, intent), PROTECTIVE))
     if found:
         return _reject(ground, intent, [one for one, _ in found])
     return _approve(ground, intent, proposal, denied)
@@ -110,7 +113,8 @@ def _cut(ground: Ground, proposal: Proposal, instrument: Instrument) -> tuple[Pr
 
 
 def _objections(ground: Ground, proposal: Proposal, intent: OrderIntent) -> Found:
-    found = _asked(ground, proposal, intent, RAILS)
+    at = _situation(ground, proposal, intent)
+    found = list(denials(at, rails_for(at)))
     if not proposal.attached:
         return found
     if problem := contradiction_of_list(proposal.order, proposal.attached):
@@ -126,15 +130,12 @@ def _objections_to_others(ground: Ground, proposal: Proposal, intent: OrderInten
             yield denial(other.rail, f"{one.client_order_id}: {other.detail}"), None
 
 
-def _asked(
-    ground: Ground, proposal: Proposal, intent: OrderIntent | ProtectiveIntent, rails: Mapping[Rail, RailCheck]
-) -> Found:
+def _situation(ground: Ground, proposal: Proposal, intent: OrderIntent | ProtectiveIntent) -> Situation:
     order = proposal.order
     listed = proposal.listed if proposal.attached else ()
-    at = Situation(
+    return Situation(
         ground, order, intent.ts_init, order.quantity, intent.reference_price, listed, 1 + len(proposal.attached)
     )
-    return list(denials(at, rails))
 
 
 def _largest(
@@ -185,7 +186,7 @@ def _count(ground: Ground, intent: OrderIntent, proposal: Proposal) -> None:
     """Take what sending the orders costs; exits are not held against a strategy as repetitions."""
     order, now = proposal.order, intent.ts_init
     ground.activity.take_tokens(order.strategy, len(proposal.listed), now, ground.settings)
-    if order.quantity > ground.exposure.reducible(order):
+    if ground.settings.duplicate_window_ms is not None and order.quantity > ground.exposure.reducible(order):
         ground.activity.approved(order, now, ground.settings)
 
 

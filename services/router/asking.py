@@ -1,6 +1,6 @@
 """Asking a venue: within its rate limit, what protects first, and again when it does not answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from contracts.event import Event
@@ -25,31 +25,28 @@ class Asking:
         self.desk = desk
         self.pacing = Pacing(desk.settings)
 
-    def request(self, task: Task, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+    def request(self, task: Task, ticket: Order | Slice, event: Event) -> Iterable[Event]:
         """Ask a venue for something as soon as it takes commands."""
         venue = venue_of(ticket.terms.instrument)
         urgency = _urgency(task, ticket.terms)
         if self.pacing.may_pass(venue, urgency, event.ts_init):
-            yield from self._perform(venue, task, ticket.id, event)
-            return
+            return self._perform(venue, task, ticket, event)
         self.pacing.wait(venue, urgency, task, ticket.id)
         self._set_pace(venue)
         order = self.desk.book.order_of(ticket)
-        if order.life.status is OrderStatus.INITIALIZED:
-            reason = f"until {venue} takes commands again: its rate limit is used up"
-            yield from self.desk.step(order, OrderHeld(**of(order.terms, event), reason=reason))
+        if order.life.status is not OrderStatus.INITIALIZED:
+            return ()
+        reason = f"until {venue} takes commands again: its rate limit is used up"
+        return self.desk.step(order, OrderHeld(**of(order.terms, event), reason=reason))
 
-    def _perform(self, venue: str, task: Task, key: str, event: Event) -> Iterator[Event]:
+    def _perform(self, venue: str, task: Task, ticket: Order | Slice | None, event: Event) -> Iterable[Event]:
         """Do what was asked for, if it still makes sense; else the venue may take another command instead."""
-        ticket = self.desk.book.find(key)
-        commanded = False
-        for answer in self._command(task, ticket, event) if ticket else ():
-            commanded = True
-            yield answer
-        if not commanded:
+        answers = [] if ticket is None else list(self._command(task, ticket, event))
+        if not answers:
             self.pacing.give_back(venue)
+        return answers
 
-    def _command(self, task: Task, ticket: Order | Slice, event: Event) -> Iterator[Event]:
+    def _command(self, task: Task, ticket: Order | Slice, event: Event) -> Iterable[Event]:
         match task:
             case Task.SUBMIT:
                 return (
@@ -62,13 +59,13 @@ class Asking:
             case Task.QUERY:
                 return self._query(ticket, event)
 
-    def _submit(self, order: Order, event: Event) -> Iterator[Event]:
+    def _submit(self, order: Order, event: Event) -> Iterable[Event]:
         if order.life.closed or order.sent:
-            return
+            return ()
         order.sent = True
-        yield from self.desk.step(order, OrderSubmitted(**of(order.terms, event)))
-        yield SubmitOrder(**at(event), order=order.terms.at_venue)
+        submitted = self.desk.step(order, OrderSubmitted(**of(order.terms, event)))
         self.await_answer(order, event)
+        return (*submitted, SubmitOrder(**at(event), order=order.terms.at_venue))
 
     def _ask_to_cancel(self, ticket: Order | Slice, event: Event) -> Iterator[Event]:
         if ticket.life.closed or not ticket.sent or ticket.life.status is OrderStatus.PENDING_CANCEL:
@@ -109,7 +106,8 @@ class Asking:
     def on_pace(self, venue: str, event: Event) -> Iterator[Event]:
         self.pacing.awake(venue)
         while (ready := self.pacing.next_ready(venue, event.ts_init)) is not None:
-            yield from self._perform(venue, *ready, event)
+            task, key = ready
+            yield from self._perform(venue, task, self.desk.book.find(key), event)
         self._set_pace(venue)
 
     def _set_pace(self, venue: str) -> None:

@@ -1,5 +1,6 @@
 """The orders that the router holds, and the slices that some of them are brought to the venue in."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,6 +10,7 @@ from contracts.orders import Amendment, OrderTerms
 from contracts.types import OrderStatus
 
 ZERO = Decimal(0)
+BEGUN = Life()
 _UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_UPDATE})
 
 
@@ -17,7 +19,7 @@ class Ticket:
     """What a venue knows, or will know, under one client order id: an order, or a slice of one."""
 
     terms: OrderTerms
-    life: Life = field(default_factory=Life)
+    life: Life = BEGUN
     filled: Decimal = ZERO
     sent: bool = False
     cancel_asked: bool = False
@@ -115,13 +117,13 @@ class Book:
 
     def __init__(self, remembered: int) -> None:
         self.orders: dict[str, Order] = {}
-        self.closed: dict[str, None] = {}
+        self.closed: OrderedDict[str, None] = OrderedDict()
         """Ids of orders, the first that was closed first."""
         self._slices: dict[str, Slice] = {}
         self._remembered = remembered
 
     def restore(self, orders: dict[str, Order], closed: dict[str, None]) -> None:
-        self.orders, self.closed = orders, closed
+        self.orders, self.closed = orders, OrderedDict(closed)
         self._slices = {
             part.id: part for order in orders.values() if order.slicing for part in order.slicing.parts.values()
         }
@@ -172,8 +174,7 @@ class Book:
 
     def _forget_oldest(self) -> None:
         while len(self.closed) > self._remembered:
-            oldest = next(iter(self.closed))
+            oldest, _ = self.closed.popitem(last=False)
             forgotten = self.orders.pop(oldest)
-            del self.closed[oldest]
             for part in forgotten.slicing.parts if forgotten.slicing else ():
                 del self._slices[part]

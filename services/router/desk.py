@@ -1,8 +1,10 @@
 """The desk: what is done with an order from its approval to its end, and what that means for others of its list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from contracts.event import Event
+from contracts.lifecycle import Life
 from contracts.orders import (
     ExecutionOverride,
     OrderCanceled,
@@ -37,6 +39,8 @@ DAY = 86_400_000_000_000
 PROTECTORS = frozenset({"stops", "depeg", "funding"})
 """Who may reduce a position of any strategy, also while trading is halted."""
 _ALARMS_KEPT = 64
+_CONCERNS_OTHERS = frozenset({OrderFilled, OrderTriggered, OrderRejected})
+"""Steps that more may follow from, even if they do not end the order."""
 
 
 class Desk:
@@ -78,30 +82,29 @@ class Desk:
                 else (self._begin(order, approval))
             )
 
-    def _begin(self, order: Order, event: Event) -> Iterator[Event]:
-        parent = None if order.parent is None else self.book.orders.get(order.parent)
+    def _begin(self, order: Order, event: Event) -> Iterable[Event]:
         if self.trading.state is TradingState.HALTED and not survives_a_halt(order.terms):
-            yield from self._deny(order, "trading was halted meanwhile", event)
-        elif order.expires_at is not None and order.expires_at <= event.ts_init:
-            yield from self._deny(order, "its time was over before it could be sent", event)
-        elif order.parent is not None and (parent is None or parent.life.closed):
-            yield from self._deny(order, f"its parent {order.parent} has ended without a fill", event)
-        else:
-            if order.expires_at is not None:
-                self.timers.add(order.expires_at, Alarm.EXPIRY, order.id)
-            if order.released:
-                yield from self._place(order, event)
-            else:
-                yield from self.step(order, OrderHeld(**of(order.terms, event), reason=f"until {order.parent} trades"))
+            return self._deny(order, "trading was halted meanwhile", event)
+        if order.expires_at is not None and order.expires_at <= event.ts_init:
+            return self._deny(order, "its time was over before it could be sent", event)
+        if order.parent is not None:
+            parent = self.book.orders.get(order.parent)
+            if parent is None or parent.life.closed:
+                return self._deny(order, f"its parent {order.parent} has ended without a fill", event)
+        if order.expires_at is not None:
+            self.timers.add(order.expires_at, Alarm.EXPIRY, order.id)
+        if order.released:
+            return self._place(order, event)
+        return self.step(order, OrderHeld(**of(order.terms, event), reason=f"until {order.parent} trades"))
 
-    def _deny(self, order: Order, reason: str, event: Event) -> Iterator[Event]:
-        yield from self.step(order, OrderDenied(**of(order.terms, event), reason=reason))
+    def _deny(self, order: Order, reason: str, event: Event) -> Iterable[Event]:
+        return self.step(order, OrderDenied(**of(order.terms, event), reason=reason))
 
-    def _place(self, order: Order, event: Event) -> Iterator[Event]:
+    def _place(self, order: Order, event: Event) -> Iterable[Event]:
         """Let an order trade, or wait for its price."""
-        if not order.terms.order_type.is_conditional:
-            yield from self._go(order, event)
-            return
+        return self._wait(order, event) if order.terms.order_type.is_conditional else self._go(order, event)
+
+    def _wait(self, order: Order, event: Event) -> Iterator[Event]:
         price = self.seen.price(order.terms)
         if order.terms.trail is not None and price is not None:
             order.trigger = trailed(order.terms.trail, order.terms.side, order.trigger, price)
@@ -131,13 +134,12 @@ class Desk:
             if order is not None and self.seen.moves(order.terms, event):
                 yield from self.look(order, event)
 
-    def _go(self, order: Order, event: Event) -> Iterator[Event]:
+    def _go(self, order: Order, event: Event) -> Iterable[Event]:
         if order.life.closed:
-            return
+            return ()
         if is_sliced(order.terms):
-            yield from self.parts.begin(order, event)
-        else:
-            yield from self.asking.request(Task.SUBMIT, order, event)
+            return self.parts.begin(order, event)
+        return self.asking.request(Task.SUBMIT, order, event)
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
@@ -156,16 +158,22 @@ class Desk:
             order.cancel_asked = True
             yield from self.asking.request(Task.CANCEL, order, event)
 
-    def step(self, order: Order, event: Event) -> Iterator[Event]:
+    def step(self, order: Order, event: Event) -> Iterable[Event]:
         """Say `event` if it can happen to the order, and what follows from it; an alert if it cannot."""
         life = order.life.after(event)
-        if life is None:
-            yield illegal(event, order)
-            return
-        was_closed, order.life = order.life.closed, life
-        yield event
-        if life.closed and not was_closed:
+        return (illegal(event, order),) if life is None else self.move(order, life, event)
+
+    def move(self, order: Order, life: Life, event: Event) -> Iterable[Event]:
+        """Say `event`, which brings the order to where `life` says, and what follows from it."""
+        ends = life.closed and not order.life.closed
+        order.life = life
+        if ends:
             self._close(order)
+        elif type(event) not in _CONCERNS_OTHERS:
+            return (event,)
+        return chain((event,), self._follows(order, event, ends=ends))
+
+    def _follows(self, order: Order, event: Event, *, ends: bool) -> Iterator[Event]:
         if isinstance(event, OrderFilled):
             yield from self._traded(order, event)
         elif isinstance(event, OrderTriggered):
@@ -174,7 +182,7 @@ class Desk:
                     yield from self.cancel(other, f"{order.id} of its list was triggered", event)
         elif isinstance(event, OrderRejected):
             yield from self.judge_rejection(order.terms.instrument, event)
-        if life.closed and not was_closed and order.filled == 0:
+        if ends and order.filled == 0:
             for child in list(self.book.children(order)):
                 yield from self.cancel(child, f"its parent {order.id} ended without a fill", event)
 
@@ -195,9 +203,10 @@ class Desk:
 
     def _traded(self, order: Order, fill: OrderFilled) -> Iterator[Event]:
         if fill.slippage_bps is not None:
-            quality = self.quality.setdefault(fill.instrument, Quality())
+            quality = self._quality_of(fill.instrument)
             reason = overrides.filled(quality, fill.slippage_bps, fill.ts_init, self.settings.execution)
-            yield from self._override(fill.instrument, quality, reason, fill)
+            if reason is not None:
+                yield from self._override(fill.instrument, quality, reason, fill)
         if not order.family:
             return
         for child in list(self.book.children(order)):
@@ -231,15 +240,20 @@ class Desk:
     # -- execution -----------------------------------------------------------------------------------------------------
 
     def judge_rejection(self, instrument: InstrumentId, event: Event) -> Iterator[Event]:
-        quality = self.quality.setdefault(instrument, Quality())
+        quality = self._quality_of(instrument)
         reason = overrides.rejected(quality, event.ts_init, self.settings.execution)
-        yield from self._override(instrument, quality, reason, event)
+        if reason is not None:
+            yield from self._override(instrument, quality, reason, event)
+
+    def _quality_of(self, instrument: InstrumentId) -> Quality:
+        quality = self.quality.get(instrument)
+        if quality is None:
+            quality = self.quality[instrument] = Quality()
+        return quality
 
     def _override(
-        self, instrument: InstrumentId, quality: Quality, reason: str | None, event: Event
+        self, instrument: InstrumentId, quality: Quality, reason: str, event: Event
     ) -> Iterator[ExecutionOverride]:
-        if reason is None:
-            return
         yield ExecutionOverride(
             **at(event),
             instrument=instrument,
@@ -266,7 +280,8 @@ class Desk:
             instrument = InstrumentId(key)
             quality = self.quality[instrument]
             reason = overrides.passed(quality, event.ts_init, self.settings.execution)
-            yield from self._override(instrument, quality, reason, event)
+            if reason is not None:
+                yield from self._override(instrument, quality, reason, event)
         elif (ticket := self.book.find(key)) is not None and not ticket.life.closed:
             if alarm is Alarm.SILENCE:
                 yield from self.asking.on_silence(ticket, event)

@@ -4,7 +4,7 @@ import heapq
 from dataclasses import dataclass, field
 from enum import Enum
 
-from services.router.settings import RouterSettings
+from services.router.settings import Pace, RouterSettings
 from services.router.timers import NEVER
 
 SECOND = 1_000_000_000
@@ -55,8 +55,9 @@ class Pacing:
 
     def may_pass(self, venue: str, urgency: Urgency, now: int) -> bool:
         """Take a token if there is one, and nothing as urgent waits already."""
-        lane = self._lane(venue, now)
-        if lane.tokens < self._needed(venue, urgency.value) or (lane.waiting and lane.waiting[0][0] <= urgency.value):
+        pace, rank = self.settings.pace_of(venue), urgency.value
+        lane = self._lane(venue, pace, now)
+        if lane.tokens < _needed(pace, rank) or (lane.waiting and lane.waiting[0][0] <= rank):
             return False
         lane.tokens -= 1
         return True
@@ -67,8 +68,9 @@ class Pacing:
 
     def next_ready(self, venue: str, now: int) -> tuple[Task, str] | None:
         """Take out what may go now, with its token; None when nothing may."""
-        lane = self._lane(venue, now)
-        if not lane.waiting or lane.tokens < self._needed(venue, lane.waiting[0][0]):
+        pace = self.settings.pace_of(venue)
+        lane = self._lane(venue, pace, now)
+        if not lane.waiting or lane.tokens < _needed(pace, lane.waiting[0][0]):
             return None
         lane.tokens -= 1
         _, _, task, key = heapq.heappop(lane.waiting)
@@ -80,11 +82,11 @@ class Pacing:
 
     def wake_up(self, venue: str) -> int | None:
         """Give the time to look again at what waits; None if somebody will by then, or nothing waits."""
-        lane = self.lanes[venue]
+        lane, pace = self.lanes[venue], self.settings.pace_of(venue)
         if not lane.waiting:
             return None
-        missing = max(0.0, self._needed(venue, lane.waiting[0][0]) - lane.tokens)
-        ready_at = lane.at + int(missing / self.settings.pace_of(venue).per_s * SECOND) + 1
+        missing = max(0.0, _needed(pace, lane.waiting[0][0]) - lane.tokens)
+        ready_at = lane.at + int(missing / pace.per_s * SECOND) + 1
         if ready_at >= lane.wakes_at:
             return None
         lane.wakes_at = ready_at
@@ -93,11 +95,7 @@ class Pacing:
     def awake(self, venue: str) -> None:
         self.lanes[venue].wakes_at = NEVER
 
-    def _needed(self, venue: str, urgency: int) -> float:
-        return 1.0 if urgency == Urgency.PROTECTS.value else 1.0 + self.settings.pace_of(venue).reserve
-
-    def _lane(self, venue: str, now: int) -> Lane:
-        pace = self.settings.pace_of(venue)
+    def _lane(self, venue: str, pace: Pace, now: int) -> Lane:
         lane = self.lanes.get(venue)
         if lane is None:
             lane = self.lanes[venue] = Lane(float(pace.burst), now)
@@ -105,3 +103,10 @@ class Pacing:
             lane.tokens = min(float(pace.burst), lane.tokens + (now - lane.at) / SECOND * pace.per_s)
             lane.at = now
         return lane
+
+
+def _needed(pace: Pace, urgency: int) -> float:
+    return 1.0 if urgency == _PROTECTS else 1.0 + pace.reserve
+
+
+_PROTECTS = Urgency.PROTECTS.value

@@ -206,9 +206,12 @@ class Router(Component):
             return
         if order.expiring and isinstance(report, VenueCanceled):
             step = OrderExpired(**of(order.terms, report), reason="its time in force is over")
-        possible = order.life.after(step) is not None
-        yield from self.desk.step(order, step)
-        if possible and isinstance(report, VenueCancelRejected):
+        life = order.life.after(step)
+        if life is None:
+            yield illegal(step, order)
+            return
+        yield from self.desk.move(order, life, step)
+        if isinstance(report, VenueCancelRejected):
             yield from self._on_cancel_rejected(order, report)
 
     def _on_cancel_rejected(self, order: Order, report: VenueCancelRejected) -> Iterator[Event]:
@@ -245,14 +248,15 @@ class Router(Component):
             yield alert(report, "impossible_fill", problem, Severity.CRITICAL)
             return
         fill = filled(order, report)
-        if not ticket.sent or order.life.after(fill) is None:
+        life = order.life.after(fill)
+        if not ticket.sent or life is None:
             yield illegal(fill, ticket)
             return
         order.filled += report.quantity
         order.trades[report.trade_id] = None
         if isinstance(ticket, Slice):
             ticket.filled += report.quantity
-        yield from self.desk.step(order, fill)
+        yield from self.desk.move(order, life, fill)
         if isinstance(ticket, Slice):
             yield from self.desk.parts.filled(order, ticket, fill)
 

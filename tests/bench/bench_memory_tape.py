@@ -1,7 +1,8 @@
 """The tape in memory against NautilusTrader 1.221 on the reference workload: the ceiling of every backtest.
 
 All components run: quote, matching, bars, strategy, risk, router, portfolio. The peer runs in a virtual environment of
-its own, which the first run makes under `.run/peers`. Both are measured in turn, the best of `ROUNDS` each.
+its own, which the first run makes under `.run/peers`. Both are measured in turn, the best of `ROUNDS` each. Beside it:
+with an order in every 22 quotes the pace must not fall as orders become many, more than any component remembers.
 
 Run it with `python -m tests.bench.bench_memory_tape`.
 """
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,30 +23,41 @@ from tests.servers import ROOT
 
 QUOTES = 500_000
 FAST, SLOW = 50, 200
+BUSY = (10, 20)
+"""Averages that cross in every 22nd quote."""
+MOST_SLOWER = 0.1
 ROUNDS = 3
 LEAST_RATIO = 2.0
 PEER = ROOT.parent / "shared" / "bench" / "peer_nautilus.py"
 PEER_VERSION = "1.221.0"
 
 
-def quotes_per_s(count: int, fast: int, slow: int) -> float:
+class Pace(NamedTuple):
+    """Quotes per second of the clock on the wall, and of CPU time."""
+
+    wall: float
+    cpu: float
+
+
+def quotes_per_s(count: int, fast: int, slow: int) -> Pace:
     """Play the workload in a process of its own and check its result to the last digit."""
     command = [sys.executable, "-m", "tests.bench.bench_memory_tape", "play", str(count), str(fast), str(slow)]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return Pace(*map(float, answer.split()))
 
 
-def play(count: int, fast: int, slow: int) -> float:
+def play(count: int, fast: int, slow: int) -> Pace:
     events = quotes(count)
     wired = components(fast, slow)
     tape = MemoryTape(wired)
     gc.collect()
     gc.freeze()
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     tape.play(events)
-    seconds = time.perf_counter() - began
+    wall, cpu = time.perf_counter() - began, time.process_time() - busy
     *_, last = mids(count)
     assert outcome(tape, wired, last) == reference(count, fast, slow)
-    return count / seconds
+    return Pace(count / wall, count / cpu)
 
 
 def peer_quotes_per_s(count: int, fast: int, slow: int) -> float:
@@ -65,19 +78,28 @@ def _peer_python() -> Path:
 
 @pytest.mark.skipif(not PEER.exists(), reason=f"the peer's script is not there: {PEER.name}")
 def test_the_tape_in_memory_plays_twice_as_fast_as_nautilus_trader() -> None:
-    measured = [(quotes_per_s(QUOTES, FAST, SLOW), peer_quotes_per_s(QUOTES, FAST, SLOW)) for _ in range(ROUNDS)]
+    measured = [(quotes_per_s(QUOTES, FAST, SLOW).wall, peer_quotes_per_s(QUOTES, FAST, SLOW)) for _ in range(ROUNDS)]
     ours, theirs = (max(column) for column in zip(*measured, strict=True))
     print(f"\nEMA {FAST}/{SLOW}, {QUOTES:,} quotes: ours {ours:,.0f}/s, NautilusTrader {PEER_VERSION} {theirs:,.0f}/s")
     print(f"ratio {ours / theirs:.2f}; result equal to the reference to the last digit")
     assert ours / theirs >= LEAST_RATIO
 
 
+def test_an_order_costs_the_same_after_twenty_thousand_others() -> None:
+    measured = [(quotes_per_s(QUOTES // 5, *BUSY).cpu, quotes_per_s(QUOTES, *BUSY).cpu) for _ in range(ROUNDS)]
+    few, many = (max(column) for column in zip(*measured, strict=True))
+    fast, slow = BUSY
+    print(f"\nEMA {fast}/{slow}: {QUOTES // 5:,} quotes at {few:,.0f}/s, {QUOTES:,} at {many:,.0f}/s")
+    assert many >= (1 - MOST_SLOWER) * few
+
+
 def main() -> None:
     match sys.argv[1:]:
         case ["play", count, fast, slow]:
-            print(play(int(count), int(fast), int(slow)))
+            print(*play(int(count), int(fast), int(slow)))
         case _:
             test_the_tape_in_memory_plays_twice_as_fast_as_nautilus_trader()
+            test_an_order_costs_the_same_after_twenty_thousand_others()
 
 
 if __name__ == "__main__":

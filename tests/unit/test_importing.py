@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.types import Interval
+from eventstore.marketdata.forms import BadFile, Form
+from eventstore.marketdata.times import TimeUnit
 from services.cli.importing import cut
 from services.ingest.gathering import Cutting
-from services.ingest.imports import Imported, TimeUnit, Wanted, read_candles
+from services.ingest.imports import Imported, Wanted, read_candles
 from services.ingest.rules import Flaw, OutlierPolicy
-from services.ingest.tables import BadFile, Form
 from tests.servers import ROOT
 
 BEGIN = datetime(2024, 1, 31, tzinfo=UTC)

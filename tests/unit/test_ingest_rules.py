@@ -12,9 +12,10 @@ import pytest
 from contracts.market import Bar, Trade
 from contracts.types import InstrumentId, Interval, Severity
 from eventstore.chunkledger import Span
+from eventstore.marketdata.times import moment
 from services.ingest.gathering import Cutting, Gathering, Piece
 from services.ingest.past import Past, merged, past
-from services.ingest.rules import Candle, Flaw, OutlierPolicy, Sifted, alerts, moment, outliers, sift
+from services.ingest.rules import Candle, Flaw, OutlierPolicy, Sifted, alerts, outliers, sift
 from tests.builders import START
 from venues.instruments import BINANCE_SPOT
 from venues.market import SimulatedSymbol, start_price

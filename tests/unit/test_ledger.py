@@ -30,6 +30,21 @@ def test_units_do_not_balance_each_other() -> None:
         Ledger().post([Entry(CASH, Decimal(5)), Entry(Account(AccountKind.POSITION, "trend", BTC), Decimal(-5))])
 
 
+def test_a_transfer_books_what_the_posting_of_a_move_books() -> None:
+    moved, posted = Ledger(), Ledger()
+    for amount in (Decimal(5), Decimal("-0.10")):
+        moved.transfer(amount, source=CAPITAL, target=CASH)
+        posted.post(move(amount, source=CAPITAL, target=CASH))
+    assert repr(moved.state()) == repr(posted.state())
+
+
+def test_a_transfer_between_units_is_refused_and_leaves_nothing() -> None:
+    ledger = Ledger()
+    with pytest.raises(Unbalanced, match="not of one unit"):
+        ledger.transfer(Decimal(5), source=CASH, target=Account(AccountKind.POSITION, "trend", BTC))
+    assert ledger.balances == {}
+
+
 def test_a_venue_holds_what_was_moved_there_less_what_it_kept() -> None:
     ledger = Ledger()
     ledger.post(move(Decimal(30), source=CASH, target=VENUE))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from contracts.regimes import UNKNOWN
 from quant.regime import Inference, RegimeFilter
-from services.cli.plots import COLOURS, SUFFIXES, Picture, Run, colours, draw, regime_of, runs
+from services.backtest.colours import COLOURS, colours
+from services.cli.plots import SUFFIXES, Picture, Run, draw, regime_of, runs
 from services.cli.regimes import Seen
 from tests.regime_builders import moving, regime_model
 

@@ -78,7 +78,9 @@ class Account:
         return abs(held) if held and (held > 0) is (terms.side is Side.SELL) else ZERO
 
     def hold(self, strategy: str, instrument: InstrumentId, quantity: Decimal) -> None:
-        held = self.holdings.setdefault(instrument, {})
+        held = self.holdings.get(instrument)
+        if held is None:
+            held = self.holdings[instrument] = {}
         left = held.get(strategy, ZERO) + quantity
         if left:
             held[strategy] = left
@@ -96,6 +98,7 @@ class Books:
         self._settings = settings
         self._perpetuals = settings.perpetuals
         self._listing = listing
+        self._is_unlimited = settings.balances is None and settings.perpetuals.capital is None
         for instrument in listing.values():
             self._open_wallet(instrument)
 
@@ -112,6 +115,8 @@ class Books:
 
     def keeps(self, instrument: Instrument) -> bool:
         """Say whether money is limited where an instrument is traded."""
+        if self._is_unlimited:
+            return False
         limit = self._perpetuals.capital if instrument.is_perpetual else self._settings.balances
         return limit is not None
 
@@ -202,7 +207,7 @@ class Books:
     def affordable(self, terms: OrderTerms, price: Decimal, quantity: Decimal) -> Decimal:
         """Give how much of `quantity` can be paid at `price`: a market order may meet a worse one than it came with."""
         instrument = self._listing[terms.instrument]
-        if instrument.is_perpetual or not self.keeps(instrument):
+        if not self.keeps(instrument) or instrument.is_perpetual:
             return quantity
         currency, needed = self._need(terms.side, quantity, price, instrument)
         there = max(self.balance(instrument, currency), ZERO)

@@ -18,7 +18,7 @@ from contracts.venue import (
     VenueFilled,
     VenueRejected,
 )
-from venues.instruments import Listing
+from venues.instruments import Instrument, Listing
 from venues.simulated.account import Account, Books
 from venues.simulated.book import (
     ZERO,
@@ -214,19 +214,22 @@ class SimulatedExchange:
         if problem := against_the_rules(terms, instrument, market.quote):
             return problem
         assert market.quote is not None
-        price, _ = opposite(instrument, terms.side, market.quote)
-        if terms.post_only and (accepts(terms, price) or any(would_meet(terms, market, instrument))):
-            return f"post only: at {terms.limit_price} it would take at {price}"
+        if problem := _takes(terms, market, instrument):
+            return problem
         if terms.reduce_only and self._books.account.reducible(terms) == 0:
             return f"reduce only: {terms.strategy} holds nothing of {terms.instrument} that this could reduce"
+        return self._lacks(terms, market, instrument) if self._books.keeps(instrument) else None
+
+    def _lacks(self, terms: OrderTerms, market: Market, instrument: Instrument) -> str | None:
         orders = {name: at.orders.values() for name, at in self._markets.items() if at.orders}
-        return self._books.lacks(terms, terms.limit_price or price, orders)
+        return self._books.lacks(terms, terms.limit_price or _met(terms, market, instrument), orders)
 
     def _cross(self, market: Market, working: Working, now: Event) -> Iterator[Event]:
         """Let an order that has just come take what it meets: first of ours, by `self_trade`, then of others."""
         instrument, mode = self._listing[working.terms.instrument], self.settings.self_trade
         reason = "self-trade prevention"
-        for other in list(would_meet(working.terms, market, instrument, working.leaves)):
+        alone = len(market.orders) == 1
+        for other in () if alone else list(would_meet(working.terms, market, instrument, working.leaves)):
             if mode is SelfTrade.ALLOW:
                 yield from self._trade_with_ourselves(market, working, other, now)
             if mode in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
@@ -283,12 +286,11 @@ class SimulatedExchange:
             return problem
         assert market.quote is not None
         terms = _amended(working.terms, amendment)
-        price, _ = opposite(instrument, terms.side, market.quote)
-        if terms.post_only and (accepts(terms, price) or any(would_meet(terms, market, instrument))):
-            return f"post only: at {terms.limit_price} it would take at {price}"
+        if problem := _takes(terms, market, instrument):
+            return problem
         others = {name: [one for one in at.orders.values() if one is not working] for name, at in self._markets.items()}
         rest = replace(terms, quantity=terms.quantity - working.filled)
-        return self._books.lacks(rest, terms.limit_price or price, others)
+        return self._books.lacks(rest, terms.limit_price or _met(terms, market, instrument), others)
 
     def _answer(self, query: QueryOrder, now: Event) -> Iterator[Event]:
         """Say again what was said of an order."""
@@ -314,6 +316,22 @@ class SimulatedExchange:
             if status.state is InstrumentState.DELISTED and market is not None:
                 for working in list(market.orders.values()):
                     yield self._matching.end(working, Ending.CANCELED, "the instrument was delisted", now)
+
+
+def _met(terms: OrderTerms, market: Market, instrument: Instrument) -> Decimal:
+    """Give the best price of others that an order meets."""
+    assert market.quote is not None
+    return opposite(instrument, terms.side, market.quote)[0]
+
+
+def _takes(terms: OrderTerms, market: Market, instrument: Instrument) -> str | None:
+    """Say how an order that may only rest would trade at once, if it would."""
+    if not terms.post_only:
+        return None
+    price = _met(terms, market, instrument)
+    if not accepts(terms, price) and not any(would_meet(terms, market, instrument)):
+        return None
+    return f"post only: at {terms.limit_price} it would take at {price}"
 
 
 def _amended(terms: OrderTerms, amendment: Amendment) -> OrderTerms:

@@ -1,6 +1,6 @@
 """What of our orders trades, and what is booked and said when it does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 
 from contracts.event import Event
@@ -41,18 +41,19 @@ class Matching:
     def is_open(self, client_order_id: str) -> bool:
         return any(client_order_id in market.orders for market in self._markets.values())
 
-    def available(self, market: Market, working: Working, quote: Quote) -> Decimal:
-        """How much of the order the displayed side would fill at a price it accepts."""
-        side, instrument = working.terms.side, self._listing[working.terms.instrument]
-        price, size = opposite(instrument, side, quote)
-        if not accepts(working.terms, price):
-            return ZERO
-        left = Decimal(repr(size)) - market.taken.get(side, ZERO)
-        return instrument.quantity(max(min(left, working.leaves), ZERO))
+    def offered(self, market: Market, working: Working, quote: Quote) -> tuple[Decimal, Decimal]:
+        """Give the price that the order meets, and how much of it the displayed side would fill there if it accepts."""
+        terms, instrument = working.terms, self._listing[working.terms.instrument]
+        price, size = opposite(instrument, terms.side, quote)
+        if not accepts(terms, price):
+            return price, ZERO
+        left = Decimal(repr(size))
+        if market.taken:
+            left -= market.taken.get(terms.side, ZERO)
+        return price, instrument.quantity(max(min(left, working.leaves), ZERO))
 
     def fills_whole(self, market: Market, working: Working, quote: Quote) -> bool:
-        price, _ = opposite(self._listing[quote.instrument], working.terms.side, quote)
-        available = self.available(market, working, quote)
+        price, available = self.offered(market, working, quote)
         return available == working.leaves == self.allowed(working.terms, price, available)
 
     def allowed(self, terms: OrderTerms, price: Decimal, quantity: Decimal) -> Decimal:
@@ -61,34 +62,34 @@ class Matching:
             return min(quantity, self._books.account.reducible(terms))
         return self._books.affordable(terms, price, quantity)
 
-    def take(self, market: Market, working: Working, quote: Quote, role: Liquidity, now: Event) -> Iterator[Event]:
-        quantity = self.available(market, working, quote)
+    def take(self, market: Market, working: Working, quote: Quote, role: Liquidity, now: Event) -> Iterable[Event]:
+        met, quantity = self.offered(market, working, quote)
         if quantity <= 0:
-            return
+            return ()
         side, price = working.terms.side, working.terms.limit_price
         if price is None or role is Liquidity.TAKER:
-            price, _ = opposite(self._listing[quote.instrument], side, quote)
-            role = Liquidity.TAKER
-        for report in self.fill(market, working, quantity, price, role, now):
+            price, role = met, Liquidity.TAKER
+        reports = self.fill(market, working, quantity, price, role, now)
+        for report in reports:
             if isinstance(report, VenueFilled):
                 market.taken[side] = market.taken.get(side, ZERO) + report.quantity
-            yield report
+        return reports
 
     def fill(
         self, market: Market, working: Working, quantity: Decimal, price: Decimal, role: Liquidity, now: Event
-    ) -> Iterator[Event]:
+    ) -> list[Event]:
         """Trade as much of `quantity` as the order may; when it may trade no more, its rest expires."""
         terms = working.terms
         allowed = self.allowed(terms, price, quantity)
-        if allowed > 0:
-            yield from self._trade(market, working, allowed, price, role, now)
+        reports = self._trade(market, working, allowed, price, role, now) if allowed > 0 else []
         if allowed < quantity:
             reason = "reduce only: nothing is left to reduce" if terms.reduce_only else "insufficient funds"
-            yield self.end(working, Ending.EXPIRED, reason, now)
+            reports.append(self.end(working, Ending.EXPIRED, reason, now))
+        return reports
 
     def _trade(
         self, market: Market, working: Working, quantity: Decimal, price: Decimal, role: Liquidity, now: Event
-    ) -> Iterator[Event]:
+    ) -> list[Event]:
         terms, instrument = working.terms, self._listing[working.terms.instrument]
         working.leaves -= quantity
         assert working.leaves >= 0, f"{terms.client_order_id} is filled above its quantity"
@@ -107,8 +108,7 @@ class Matching:
             del market.orders[terms.client_order_id]
             self._memory.remember(terms, working.fills, Ending.FILLED)
         self._books.book(terms, fill)
-        yield fill
-        yield from self._settling.account_of(instrument, now)
+        return [fill, *self._settling.account_of(instrument, now)]
 
     def end(self, working: Working, ending: Ending, reason: str, now: Event) -> Event:
         terms = working.terms

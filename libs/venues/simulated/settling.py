@@ -1,6 +1,6 @@
 """What the exchange does to our account of its own accord: funding, liquidation, and saying how the account stands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from contracts.event import Event
@@ -98,14 +98,16 @@ class Settling:
             liquidity=Liquidity.TAKER,
         )
 
-    def account_of(self, instrument: Instrument, now: Event) -> Iterator[Event]:
+    def account_of(self, instrument: Instrument, now: Event) -> Iterable[Event]:
         """Say how the account stands after something was booked there, as far as it is kept."""
+        if self._books.keeps(instrument):
+            return self._kept(instrument, now)
+        isolated = instrument.is_perpetual and self._settings.perpetuals.margin is MarginMode.ISOLATED
+        return (self._position(instrument, now),) if isolated else ()
+
+    def _kept(self, instrument: Instrument, now: Event) -> Iterator[Event]:
         if instrument.is_perpetual:
-            isolated = self._settings.perpetuals.margin is MarginMode.ISOLATED
-            if isolated or self._books.keeps(instrument):
-                yield self._position(instrument, now)
-        if not self._books.keeps(instrument):
-            return
+            yield self._position(instrument, now)
         orders = {name: market.orders.values() for name, market in self._markets.items() if market.orders}
         traded = (instrument.quote_currency, instrument.base_currency)
         for currency in traded[:1] if instrument.is_perpetual else traded:

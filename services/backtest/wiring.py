@@ -1,0 +1,228 @@
+"""Which components take part in a backtest, in which order, under which settings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from contracts.ownership import ROLES, Kind
+from contracts.types import Interval
+from services.backtest.settings import BacktestSettings, Unusable
+from services.catalog import BLUEPRINTS
+from services.clock.settings import ClockSource
+from services.depeg.rules import Depeg
+from services.funding.rules import FundingGuard
+from services.gateway.rules import Gateway
+from services.gateway.settings import GatewayMode
+from services.hmm_ensemble.rules import HmmEnsemble
+from services.probe.rules import Probe
+from services.risk.rules import Risk
+from services.router.rules import Router
+from services.stops.rules import Stops
+from services.trend.rules import Trend
+from tape.blueprint import Blueprint
+from tape.component import Component
+from venues.instruments import Listing
+
+GUARDS = ("depeg", "funding", "probe")
+"""Strategies to the tape, since they may wish for orders; they run whoever trades."""
+
+STRATEGIES = tuple(name for name in BLUEPRINTS if ROLES[name].kind is Kind.STRATEGY and name not in GUARDS)
+
+ABSENT: Mapping[str, str] = {"scheduler": "nobody trains a model within a backtest"}
+"""Components of the live stack that do not run, and why."""
+
+ORDER = (
+    *("gateway", "clock", "bars", "regime", "drift", "params"),
+    *STRATEGIES,
+    *(*GUARDS, "stops", "risk", "router", "portfolio", "allocator"),
+)
+"""Who hears an event before whom: the exchange first, so that what it does with an event is said before decisions."""
+
+_ALL = "all"
+_BPS = Decimal(10_000)
+
+_LISTED: Mapping[str, Any] = {
+    "gateway": Gateway,
+    "trend": Trend,
+    "hmm_ensemble": HmmEnsemble,
+    "depeg": Depeg,
+    "funding": FundingGuard,
+    "probe": Probe,
+    "stops": Stops,
+    "risk": Risk,
+    "router": Router,
+}
+"""Components that are built with what the exchange lists."""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The components of a run by name, in order, with the settings that each has."""
+
+    blueprints: Mapping[str, Blueprint]
+    settings: Mapping[str, BaseModel]
+
+    def build(self) -> list[Component]:
+        built = {name: self.blueprints[name].build(settings) for name, settings in self.settings.items()}
+        missing = [name for name, component in built.items() if component is None]
+        assert not missing, f"{', '.join(missing)}: no component under these settings"
+        return [component for component in built.values() if component is not None]
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What the data is like, as far as components have to be told; None where it does not say."""
+
+    interval: Interval | None = None
+    """Of the bars that it consists of."""
+    currency: str | None = None
+    """In which all of its instruments are paid."""
+
+
+def wire(asked: BacktestSettings, usual: Mapping[str, BaseModel], listing: Listing, nature: Nature) -> Wiring:
+    """Wire a run: `usual` settings, changed by what the data is like, and then as asked; raises `Unusable`."""
+    names = participants(asked.strategies)
+    settings = {name: _derived(name, usual[name], asked, nature) for name in names}
+    for name, assignments in _assigned(asked.changes, names).items():
+        settings[name] = _changed(name, settings[name], assignments)
+    _require_simulation(settings)
+    return Wiring(blueprints(listing), settings)
+
+
+def participants(strategies: Sequence[str]) -> tuple[str, ...]:
+    """Name who takes part where `strategies` trade; raises `Unusable`."""
+    for name in strategies:
+        if name not in (*STRATEGIES, _ALL):
+            known = f"there are {', '.join(STRATEGIES)}, or all"
+            raise Unusable(f"--strategies {','.join(strategies)}: there is no strategy {name!r}", known)
+    trading = STRATEGIES if _ALL in strategies else strategies
+    return tuple(name for name in ORDER if name not in STRATEGIES or name in trading)
+
+
+def blueprints(listing: Listing) -> Mapping[str, Blueprint]:
+    """Give every blueprint, for an exchange that lists `listing`."""
+    return {
+        name: replace(blueprint, build=_with(_LISTED[name], listing)) if name in _LISTED else blueprint
+        for name, blueprint in BLUEPRINTS.items()
+    }
+
+
+def _with(component: Any, listing: Listing) -> Any:  # noqa: ANN401 # a class of any of them
+    return lambda settings: component(settings, listing)
+
+
+def _derived(name: str, usual: BaseModel, asked: BacktestSettings, nature: Nature) -> BaseModel:
+    changes = {key: value for key, value in _wanted(name, usual, asked, nature) if value is not None}
+    try:
+        return type(usual).model_validate({**usual.model_dump(), **changes}) if changes else usual
+    except ValidationError as error:
+        raise Unusable(f"{name}: {_first_problem(error)}") from None
+
+
+def _wanted(name: str, usual: BaseModel, asked: BacktestSettings, nature: Nature) -> Iterator[tuple[str, object]]:
+    """Say what the data and the arguments of the command mean for a component."""
+    interval = nature.interval
+    match name:
+        case "clock":
+            yield "source", ClockSource.MARKET
+        case "bars":
+            yield "intervals", interval and _as_long(interval, usual.model_dump()["intervals"])
+        case "params":
+            yield "seed", asked.seed
+        case "portfolio":
+            yield "currency", nature.currency
+            yield "capital", asked.capital
+        case "allocator":
+            yield "currency", nature.currency
+            yield "capital_each", asked.capital
+        case "risk":
+            yield "starting_capital", None if asked.capital is None else float(asked.capital)
+            yield "max_mark_age_ms", interval and max(interval.nanos / 1e6, usual.model_dump()["max_mark_age_ms"])
+        case "gateway":
+            yield from _exchange(usual, asked)
+        case _ if name in STRATEGIES:
+            yield "interval", interval
+            if "fee_bps" in type(usual).model_fields:
+                yield "fee_bps", asked.taker_fee_bps
+        case _:
+            return
+
+
+def _as_long(interval: Interval, usual: Sequence[Interval]) -> tuple[Interval, ...]:
+    """Leave out bars that are shorter than those the data consists of: nothing is known of them."""
+    return (interval, *(one for one in usual if one.nanos > interval.nanos))
+
+
+def _exchange(usual: BaseModel, asked: BacktestSettings) -> Iterator[tuple[str, object]]:
+    fees = {"maker_fee": asked.maker_fee_bps, "taker_fee": asked.taker_fee_bps}
+    shares = {key: bps / _BPS for key, bps in fees.items() if bps is not None}
+    yield "latency_ms", asked.latency_ms
+    yield from shares.items()
+    if shares:
+        yield "perpetuals", {**usual.model_dump()["perpetuals"], **shares}
+
+
+def _assigned(changes: Sequence[str], names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Read `COMPONENT.KEY=VALUE`; raises `Unusable`."""
+    assigned: dict[str, list[tuple[str, str]]] = {}
+    for change in changes:
+        place, separator, value = change.partition("=")
+        name, dot, key = place.partition(".")
+        if not (separator and dot and key):
+            raise Unusable(f"--set {change}: not of the form COMPONENT.KEY=VALUE", "for instance trend.slow=20")
+        if name in ABSENT:
+            raise Unusable(f"--set {change}: {name} does not run: {ABSENT[name]}")
+        if name not in names:
+            left_out = name in STRATEGIES
+            why = f"{name} is not among --strategies" if left_out else f"there is no component {name!r}"
+            raise Unusable(f"--set {change}: {why}", "" if left_out else f"there are {', '.join(names)}")
+        assigned.setdefault(name, []).append((key, value))
+    return assigned
+
+
+def _changed(name: str, settings: BaseModel, assignments: Sequence[tuple[str, str]]) -> BaseModel:
+    document = settings.model_dump()
+    for key, text in assignments:
+        *path, last = key.split(".")
+        if (path or [last])[0] not in document:
+            raise Unusable(f"--set {name}.{key}: {name} has no such setting", f"it has {', '.join(document) or 'none'}")
+        group = document
+        for word in path:
+            group = group.get(word)  # type: ignore[assignment] # looked at next
+            if not isinstance(group, dict):
+                raise Unusable(f"--set {name}.{key}: {word} has no settings of its own")
+        group[last] = _value(f"{name}.{key}", text)
+    try:
+        return type(settings).model_validate(document)
+    except ValidationError as error:
+        said = " ".join(f"--set {name}.{key}={text}" for key, text in assignments)
+        raise Unusable(f"{said}: {_first_problem(error)}") from None
+
+
+def _value(place: str, text: str) -> object:
+    """Read lists, groups and null as JSON; all else is text, which the settings read by their types."""
+    if not text.startswith(("[", "{")) and text != "null":
+        return text
+    try:
+        value: object = from_json(text)
+    except ValueError as error:
+        raise Unusable(f"--set {place}={text}: {error}") from None
+    return value
+
+
+def _require_simulation(settings: Mapping[str, BaseModel]) -> None:
+    """Refuse to be anything but a backtest."""
+    if settings["gateway"].model_dump()["mode"] is not GatewayMode.SIMULATED:
+        raise Unusable("gateway.mode: a backtest trades on the simulated exchange only", "leave it at simulated")
+    if settings["clock"].model_dump()["source"] is not ClockSource.MARKET:
+        raise Unusable("clock.source: time is that of the market data", "leave it at market")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else problem["msg"].removeprefix("Value error, ")

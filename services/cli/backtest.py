@@ -1,0 +1,254 @@
+"""`hmm backtest`: the live system on another tape, in one process; leaves a log, a manifest and a report."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+
+import typer
+from pydantic import BaseModel
+
+from eventstore.ahead import garbage_looked_for_rarely
+from services.backtest import manifest, sources
+from services.backtest.assumptions import assumptions
+from services.backtest.datafiles import DataFile, look_at
+from services.backtest.figures import Figures
+from services.backtest.log import LogWriter
+from services.backtest.run import Ending, Run
+from services.backtest.settings import BacktestSettings, DataSource, Unusable
+from services.backtest.sources import Source, within
+from services.backtest.summary import Summary
+from services.backtest.wiring import ORDER, Wiring, blueprints, wire
+from services.catalog import BLUEPRINTS
+from services.cli.backtestarguments import Arguments, asked_for
+from services.cli.errors import ExitCode, fail, misused
+from services.cli.output import number, plain
+from services.cli.progress import progress
+from tape.settings import load
+
+LOG, FIGURES, REPORT = "log.jsonl.gz", "figures.json", "report.html"
+AT_ONCE = 5_000
+"""Events between two looks at the progress."""
+INTERRUPTED = 130
+"""What a shell expects of a command that was stopped by Ctrl-C."""
+
+
+def backtest(arguments: Arguments, *, as_json: bool) -> None:
+    """Run a backtest and say what came of it; exit code 1 if it failed on the way."""
+    try:
+        data, past = DataSource.parse(arguments.data), _past(arguments)
+        asked = asked_for(arguments) if past is None else past.manifest.asked
+        _require_own(arguments.out)
+        ended = _run(data, asked, past, arguments)
+    except Unusable as refusal:
+        misused(str(refusal), refusal.remedy)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    _show(ended, arguments.out, as_json=as_json)
+    if ended.ending is not Ending.COMPLETE:
+        raise typer.Exit(INTERRUPTED if ended.ending is Ending.INTERRUPTED else ExitCode.FAILED)
+    if past is not None:
+        _judge(ended, past)
+
+
+def _past(arguments: Arguments) -> manifest.Past | None:
+    if arguments.again is None:
+        return None
+    if arguments.names_settings:
+        misused("--again takes all settings from the manifest", "give only --data, --out and what is to be written")
+    return manifest.read(arguments.again)
+
+
+def _require_own(out: Path) -> None:
+    """Refuse a directory that holds what is none of ours: files in it would be overwritten."""
+    if out.exists() and not out.is_dir():
+        raise Unusable(f"--out {out}: is no directory")
+    if out.is_dir() and any(out.iterdir()) and not (out / manifest.FILE).exists():
+        raise Unusable(f"--out {out}: holds files that are no backtest", "name a directory that does not exist yet")
+
+
+def _usual() -> Mapping[str, BaseModel]:
+    """Give the settings that the components would run with here."""
+    try:
+        return {name: load(BLUEPRINTS[name].settings, name) for name in ORDER}
+    except SystemExit as refusal:
+        misused(str(refusal.code))
+
+
+# -- the run -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a run; `document` is the manifest's result."""
+
+    run_id: str
+    ending: Ending
+    document: Mapping[str, object]
+    figures: Figures
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Data that can be played."""
+
+    source: Source
+    files: tuple[DataFile, ...]
+    positions: str | None
+    """Of a record; files have none."""
+    rows: int
+    """How much there is in all, as the source counts."""
+
+
+@contextmanager
+def _opened(data: DataSource, asked: BacktestSettings) -> Iterator[Opened]:
+    if data.kind.is_record:
+        from services.cli.backtestrecord import recorded  # noqa: PLC0415 # no server is needed for files
+
+        with recorded(data) as (source, first, last):
+            yield Opened(source, (), f"{first}-{last}", last - first + 1)
+        return
+    files = look_at(data.files)
+    yield Opened(sources.files(data, asked), files, None, sum(file.rows for file in files))
+
+
+def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, arguments: Arguments) -> Ended:
+    with _opened(data, asked) as there:
+        if past is None:
+            wiring = wire(asked, _usual(), there.source.listing, there.source.nature)
+        else:
+            manifest.require_same_data(past.manifest, there.files, there.positions)
+            wiring = Wiring(blueprints(there.source.listing), past.manifest.settings)
+        made = manifest.manifest_of(data.kind.value, there.files, there.positions, asked, wiring)
+        _begin(arguments.out, made)
+        taken_for_granted = assumptions(wiring, there.source)
+        summary = Summary(assumptions=taken_for_granted, seed=asked.seed or 0)
+        with ExitStack() as stack:
+            log = stack.enter_context(LogWriter(arguments.out / LOG)) if arguments.log else None
+            run = Run(wiring, log, summary)
+            began = time.perf_counter()
+            ending, why = _play(run, there, asked)
+            seconds = time.perf_counter() - began
+            sha256 = log.sha256 if log else None
+        if not run.events:
+            fail(why or "there are no events in that time", "look at --from and --to")
+        repairs = there.source.repairs()
+        for what, count in repairs.items():
+            summary.repaired(what, count)
+        if ending is not Ending.COMPLETE:
+            summary.remark(f"This is not the whole run. It was {ending.value}: {why}.")
+        document = manifest.result(run, ending, why, sha256, repairs, taken_for_granted)
+        text = manifest.text_of(made, document)
+        (arguments.out / manifest.FILE).write_text(text)
+        figures = summary.figures()
+        (arguments.out / FIGURES).write_text(json.dumps(asdict(figures), indent=2, default=_plain) + "\n")
+        if arguments.report:
+            from services.backtest.report import write_report  # noqa: PLC0415 # slow to import
+
+            write_report(summary, text, arguments.out)
+        return Ended(made.run_id, ending, document, figures, seconds)
+
+
+def _begin(out: Path, made: manifest.Manifest) -> None:
+    """Take over the directory: what was there is gone, and whatever ends us, it is known what this was to be."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (FIGURES, LOG, REPORT):
+        (out / name).unlink(missing_ok=True)
+    (out / manifest.FILE).write_text(manifest.text_of(made, {"ending": "unfinished"}))
+
+
+def _play(run: Run, there: Opened, asked: BacktestSettings) -> tuple[Ending, str]:
+    """Play all there is, or as much as can be; says why it ended."""
+    events = within(there.source.events, asked)
+    try:
+        with progress(1, there.rows) as reached, garbage_looked_for_rarely(), _stopped_by_ctrl_c(run):
+            more = True
+            while more and not run.stopping:
+                more = run.take(islice(events, AT_ONCE))
+                reached(there.source.rows_done(), run.events)
+    except Unusable as bad:
+        return Ending.FAILED, str(bad)
+    except typer.Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 # whatever a component raises: what was before is kept
+        return Ending.FAILED, f"behind position {run.position}: {manifest.failure(error)}"
+    if run.stopping:
+        return Ending.INTERRUPTED, "stopped by Ctrl-C"
+    return Ending.COMPLETE, ""
+
+
+@contextmanager
+def _stopped_by_ctrl_c(run: Run) -> Iterator[None]:
+    """Let the first Ctrl-C end the run behind the event in hand, and a second one end the command."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        run.stopping = True
+        signal.signal(signal.SIGINT, usual)
+
+    usual = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------------
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Enum) else plain(value)
+
+
+def _show(ended: Ended, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        said = {
+            "run_id": ended.run_id,
+            **ended.document,
+            "seconds": round(ended.seconds, 3),
+            "figures": asdict(ended.figures),
+        }
+        print(json.dumps(said, indent=2, default=_plain))
+        return
+    for line in _lines(ended):
+        print(line)
+    if (out / REPORT).exists():
+        print(f"report: {out / REPORT}")
+
+
+def _lines(ended: Ended) -> Iterator[str]:
+    """Tell the outcome to a person."""
+    figures, events = ended.figures, int(str(ended.document["events"]))
+    why = f" ({ended.document['why']})" if ended.document["why"] else ""
+    rate = events / ended.seconds if ended.seconds else 0.0
+    yield f"{ended.ending.value}{why}: {number(events)} events in {ended.seconds:.1f} s ({rate:,.0f}/s)"
+    headline, money = figures.headline, figures.currency
+    if headline is None or money is None:
+        yield "nothing was traded"
+    else:
+        yield f"net {figures.net_pnl:+,.2f} {money} of {figures.capital:,.2f}, after {figures.fees:,.2f} in fees"
+        for one in figures.strategies:
+            yield f"  {one.name:<14} {one.net_pnl:+12,.2f} {money}, {one.trades.count} trades"
+    for repair in figures.repairs:
+        yield f"data: {number(repair.count)} {repair.what}"
+    for remark in figures.remarks:
+        yield f"note: {remark}"
+    if ended.document["log_sha256"]:
+        yield f"log {ended.document['log_sha256']}"
+
+
+def _judge(ended: Ended, past: manifest.Past) -> None:
+    """Say whether a run that was run again is the same; exit code 1 if it is not."""
+    then, now = past.log_sha256, ended.document["log_sha256"]
+    if not (past.complete and then and now):
+        print("hmm: the logs cannot be compared: one of the runs is not whole, or left none", file=sys.stderr)
+    elif then != now:
+        other = "" if past.manifest.code == manifest.code() else "; the code is another one"
+        fail(f"the log is another one than that of the manifest, {then}{other}")
