@@ -53,7 +53,7 @@ up-docker *ARGS:
 # All checks, then all tests, against servers of their own on free ports
 [group('check')]
 test *ARGS: setup lint
-    .venv/bin/pytest -n 2 --dist loadfile "$@"
+    .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
 
 # Tests that need no server
 [group('check')]

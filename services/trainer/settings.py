@@ -21,7 +21,7 @@ class TrainerSettings(BaseModel):
     fit_within_s: float = Field(
         default=1_800, ge=1, le=86_400, description="a training that takes longer is ended, and failed"
     )
-    nice: int = Field(default=10, ge=0, le=19, description="how far the worker process gives way to all others")
+    nice: int = Field(default=19, ge=0, le=19, description="how far the worker process gives way to all others")
     shadows_kept: int = Field(
         default=2, ge=0, le=20, description="models beside the champion, per family and instrument, that go on running"
     )

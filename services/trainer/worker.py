@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from contracts.data import DataChunk
 from contracts.market import Bar
@@ -19,6 +20,7 @@ from quant.training import Problem, Trained, Training, train_direction, train_re
 from services.trainer.job import Job, Outcome, unpacked
 
 _PR_SET_PDEATHSIG = 1
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 class NotAsListed(Exception):
@@ -56,6 +58,18 @@ def bars_of(listed: DataChunk, data: bytes) -> list[Bar]:
     return bars
 
 
+def give_way(nice: int) -> None:
+    """Let everything else on the machine go first.
+
+    Linux shares the processors among sessions before it looks at niceness within one, so this becomes a session of its
+    own, and that one is niced.
+    """
+    os.setsid()
+    os.nice(nice)
+    if AUTOGROUP.exists():
+        AUTOGROUP.write_text(str(nice))
+
+
 def main(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we asked
@@ -63,7 +77,7 @@ def main(parent: int) -> None:
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no outcome
     job, chunks = unpacked(sys.stdin.buffer.read())
-    os.nice(job.nice)
+    give_way(job.nice)
     with os.fdopen(answer, "wb") as out:
         out.write(Outcome.of(carried_out(job, chunks)).model_dump_json().encode())
 

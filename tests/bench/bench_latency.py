@@ -40,6 +40,7 @@ from contracts.types import InstrumentId, Interval, Side
 from quant.training import RegimeTraining, Training, train_regime
 from services.catalog import BLUEPRINTS
 from services.trainer.settings import TrainerSettings
+from services.trainer.worker import give_way
 from tape.blueprint import Blueprint
 from tape.component import on
 from tape.consumers import consumer_config, consumers_of, provision_consumers
@@ -234,7 +235,7 @@ def fitting(url: str) -> Iterator[None]:
 
 def run_fits() -> None:
     """Do what a trainer's worker does, until somebody ends it."""
-    os.nice(TrainerSettings().nice)
+    give_way(TrainerSettings().nice)
     instrument = BINANCE_SPOT[INSTRUMENTS[0]]
     market = SimulatedMarket([instrument], "1", 0, {}).events(1.0)
     quotes = (event for event in market if isinstance(event, Quote))
