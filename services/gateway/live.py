@@ -20,13 +20,12 @@ from services.gateway.live_memory import LiveState, Memory
 from services.gateway.live_sending import Sending, now_ns
 from services.gateway.live_voice import Voice
 from services.gateway.settings import GatewaySettings
-from tape.headers import Fence
-from tape.history import History, HistoryMissing
+from tape.edge import ReadingEdge
+from tape.history import History
 from tape.host import HostState
 from tape.ledger import LedgerWatch
 from tape.provision import TAPE
 from tape.reader import Reader
-from tape.seat import Seat
 from tape.wire import Wire
 from venues.live.client import VenueClient
 from venues.live.outcomes import NotNow, Unheard
@@ -43,18 +42,14 @@ TRY_AGAIN_AFTER_S = 1.0
 OWN = (*VENUE_REPORTS, *VENUE_ACCOUNT)
 
 
-class LiveGateway:
+class LiveGateway(ReadingEdge):
     """One instance. It follows the tape up to its own `LeaseTaken` in silence, then compares, then trades."""
 
     def __init__(self, settings: GatewaySettings, history: History | None) -> None:
         assert settings.live is not None
+        super().__init__("gateway", settings, history)
         self.settings = settings
-        self.state = HostState.STARTING
         self._live: LiveSettings = settings.live
-        self._history = history
-        self._wire: Wire | None = None
-        self._seat: Seat | None = None
-        self._reader: Reader | None = None
         self._voice: Voice | None = None
         self._ledger: LedgerWatch | None = None
         self._clients: dict[str, VenueClient] = {}
@@ -62,22 +57,9 @@ class LiveGateway:
         self._accounts: dict[str, AccountBook] = {}
         self._desks: dict[str, Desk] = {}
         self._known = LiveState()
-        self._leads_from = 0
         self._caught_up = asyncio.Event()
         self._last_command: tuple[str, int] | None = None
         self._owed: dict[str, list[Entry]] = {}
-
-    @property
-    def position(self) -> int:
-        return self._reader.position if self._reader else 0
-
-    @property
-    def lag(self) -> int:
-        return self._reader.lag if self._reader else 0
-
-    @property
-    def handled(self) -> int:
-        return self._reader.handled if self._reader else 0
 
     @property
     def detail(self) -> str:
@@ -85,23 +67,15 @@ class LiveGateway:
         return f"LIVE at {venues or 'no venue yet'}"
 
     async def start(self, wire: Wire) -> None:
-        self._wire = wire
-        self._seat = Seat(wire, "gateway", self.settings.model_dump_json(), on_fence=self._fenced)
         self._ledger = LedgerWatch(wire.nc)
-        await self._seat.start()
-        self.state = HostState.STANDBY
+        await super().start(wire)
 
     async def run(self) -> None:
-        assert self._seat is not None
         await self._open()  # first: it takes seconds, and a standby may do it meanwhile
-        await self._seat.take()
-        await self._seat.while_held(self._serve())
+        await super().run()
 
     async def stop(self) -> None:
-        if self._reader is not None:
-            await self._reader.stop()
-        if self._seat is not None:
-            await self._seat.leave()
+        await super().stop()
         for client in self._clients.values():
             await client.close()
 
@@ -134,20 +108,17 @@ class LiveGateway:
                 client, self._books[name], self._accounts[name], self._live, self._voice, self._seat.lease.renew
             )
             self._desks[name] = Desk(sending, Comparison(sending, self._known.began, self._known.states))
-        self._reader = Reader(
-            self._wire, "gateway", position + 1, self._handle, self._seat.lease.renew, anchored=position > 0
-        )
-        await self._reader.start()
+        reader = await self._read_from(position + 1, anchored=position > 0)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._voice.run())
-            tasks.create_task(_raised(self._reader))
+            tasks.create_task(self._reading())
             await self._caught_up.wait()
             if self._last_command is not None:
                 await self._ledger.reached(*self._last_command)
             for name, desk in self._desks.items():
                 tasks.create_task(desk.run(self._owed[name]))
             self.state = HostState.LIVE
-            tasks.create_task(self._keep(memory, self._reader, self._voice))
+            tasks.create_task(self._keep(memory, reader, self._voice))
 
     async def _restore(self, memory: Memory) -> int:
         """Take up what is known; gives the position up to which the tape is part of it."""
@@ -165,22 +136,15 @@ class LiveGateway:
 
     async def _read_history(self, start: int, lost: int) -> int:
         """Fold from the event store what the tape no longer holds."""
-        if self._history is None:
-            raise HistoryMissing(
-                f"{TAPE} begins at position {lost + 1} and the live gateway has to read from {start}: set "
-                "HMM_DATABASE_URL, so that it can be read from the event store"
-            )
-        while (kept := await asyncio.to_thread(self._history.last)) < lost:
-            logger.warning("the gateway waits for the archive: it has %s of %s positions", kept, lost)
-            await asyncio.sleep(TRY_AGAIN_AFTER_S)
-        for received in self._history.read(start, lost, (*VENUE_COMMANDS, *OWN)):
+        history, _ = await self._archived(
+            lost,
+            f"{TAPE} begins at position {lost + 1} and the live gateway has to read from {start}: set "
+            "HMM_DATABASE_URL, so that it can be read from the event store",
+        )
+        for received in history.read(start, lost, (*VENUE_COMMANDS, *OWN)):
             if isinstance(received, Recorded):
                 self._fold(received.event, received.position)
         return lost
-
-    def _fenced(self, fence: Fence) -> None:
-        """Know from which position on we write."""
-        self._leads_from = self._leads_from or fence.position
 
     # -- the tape ------------------------------------------------------------------------------------------------
 
@@ -243,8 +207,3 @@ class LiveGateway:
             while not voice.is_heard or reader.position < publisher.last_position:  # noqa: ASYNC110 # it is rarely so
                 await asyncio.sleep(LOOK_AGAIN_AFTER_S)
             await memory.keep(memory.written(reader.position, self._known))
-
-
-async def _raised(reader: Reader) -> None:
-    """Raise what ends the reading."""
-    await asyncio.shield(reader.failure)

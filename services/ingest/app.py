@@ -27,15 +27,12 @@ from services.ingest.keeping import Keeper
 from services.ingest.past import Past, merged, past
 from services.ingest.rules import SECOND
 from services.ingest.settings import IngestSettings, Source
-from tape.headers import Fence
-from tape.history import History, HistoryMissing
+from tape.edge import ReadingEdge
+from tape.history import History
 from tape.host import HostState
 from tape.provision import TAPE
-from tape.reader import Reader
-from tape.seat import Seat
 from tape.service import serve_edge
 from tape.settings import load
-from tape.wire import Wire
 from venues.instruments import LISTING
 from venues.live.outcomes import Refused
 
@@ -50,17 +47,13 @@ TAPE_BARS, SIMULATED_PAST = "tape", "simulated past"
 Key = tuple[InstrumentId, Interval]
 
 
-class Ingest:
+class Ingest(ReadingEdge):
     """One instance. It follows the tape up to its own `LeaseTaken` in silence, and writes chunks from then on."""
 
     def __init__(self, settings: IngestSettings, history: History | None) -> None:
+        super().__init__("ingest", settings, history)
         self.settings = settings
-        self.state = HostState.STARTING
         self.ledger = ChunkLedger()
-        self._history = history
-        self._wire: Wire | None = None
-        self._seat: Seat | None = None
-        self._reader: Reader | None = None
         self._keeper: Keeper | None = None
         self._exchange: Exchange | None = None
         self._loose: dict[Key, list[Bar]] = {}
@@ -68,20 +61,7 @@ class Ingest:
         self._gatherings: dict[Key, Gathering] = {}
         self._pasts: dict[InstrumentId, tuple[int, float | None]] = {}
         """Where the simulated past of an instrument ends (ns), and at which price, if that is known."""
-        self._leads_from = 0
         self._caught_up = asyncio.Event()
-
-    @property
-    def position(self) -> int:
-        return self._reader.position if self._reader else 0
-
-    @property
-    def lag(self) -> int:
-        return self._reader.lag if self._reader else 0
-
-    @property
-    def handled(self) -> int:
-        return self._reader.handled if self._reader else 0
 
     @property
     def detail(self) -> str:
@@ -89,22 +69,8 @@ class Ingest:
         kept = f"{self._keeper.chunks} chunks of {self._keeper.bars} bars" if self._keeper else "nothing"
         return f"{self.settings.source.value}: {kept} kept, {waiting} bars waiting"
 
-    async def start(self, wire: Wire) -> None:
-        self._wire = wire
-        self._seat = Seat(wire, "ingest", self.settings.model_dump_json(), on_fence=self._fenced)
-        await self._seat.start()
-        self.state = HostState.STANDBY
-
-    async def run(self) -> None:
-        assert self._seat is not None
-        await self._seat.take()
-        await self._seat.while_held(self._serve())
-
     async def stop(self) -> None:
-        if self._reader is not None:
-            await self._reader.stop()
-        if self._seat is not None:
-            await self._seat.leave()
+        await super().stop()
         if self._exchange is not None:
             await self._exchange.close()
 
@@ -115,10 +81,9 @@ class Ingest:
         self.state = HostState.CATCHING_UP
         self._keeper = Keeper(self._wire, self._seat.publisher, "ingest", FOR_EVER)
         position = await self._read_what_the_tape_lost()
-        self._reader = Reader(self._wire, "ingest", position + 1, self._handle, self._seat.lease.renew)
-        await self._reader.start()
+        await self._read_from(position + 1)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_raised(self._reader))
+            tasks.create_task(self._reading())
             await self._caught_up.wait()
             self.state = HostState.LIVE
             if self.settings.source is Source.SIM:
@@ -132,25 +97,18 @@ class Ingest:
         lost = (await self._wire.nc.jetstream(timeout=10).stream_info(TAPE)).state.first_seq - 1
         if lost <= 0:
             return 0
-        if self._history is None:
-            raise HistoryMissing(
-                f"{TAPE} begins at position {lost + 1} and ingest has to know every chunk: set HMM_DATABASE_URL, so "
-                "that they can be read from the event store"
-            )
-        while (kept := await asyncio.to_thread(self._history.last)) < lost:
-            logger.warning("ingest waits for the archive: it has %s of %s positions", kept, lost)
-            await asyncio.sleep(TRY_AGAIN_AFTER_S)
-        await asyncio.to_thread(self._fold_stored, self._history, lost)
+        history, _ = await self._archived(
+            lost,
+            f"{TAPE} begins at position {lost + 1} and ingest has to know every chunk: set HMM_DATABASE_URL, so "
+            "that they can be read from the event store",
+        )
+        await asyncio.to_thread(self._fold_stored, history, lost)
         return lost
 
     def _fold_stored(self, history: History, stop: int) -> None:
         for received in history.read(1, stop, (DataChunk, Bar) if self._wants_bars else (DataChunk,)):
             if isinstance(received, Recorded):
                 self._fold(received.event)
-
-    def _fenced(self, fence: Fence) -> None:
-        """Know from which position on we write."""
-        self._leads_from = self._leads_from or fence.position
 
     # -- the tape ------------------------------------------------------------------------------------------------
 
@@ -316,11 +274,6 @@ def problem(settings: IngestSettings) -> str | None:
     if unknown:
         return f"HMM_INGEST_SYMBOLS: no {', '.join(unknown)} of {settings.venue}; there are {', '.join(LISTING)}"
     return None
-
-
-async def _raised(reader: Reader) -> None:
-    """Raise what ends the reading."""
-    await asyncio.shield(reader.failure)
 
 
 if __name__ == "__main__":

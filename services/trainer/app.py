@@ -24,12 +24,11 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.statements import NAME, failed, published, started
 from services.trainer.version import code_version
 from services.trainer.workshop import Workshop
-from tape.headers import Fence, new_trace, output_id, same_trace, write_headers
-from tape.history import History, HistoryMissing
+from tape.edge import ReadingEdge
+from tape.headers import new_trace, output_id, same_trace, write_headers
+from tape.history import History
 from tape.host import HostState
 from tape.provision import TAPE
-from tape.reader import Reader
-from tape.seat import Seat
 from tape.service import serve_edge
 from tape.settings import load
 from tape.wire import Wire
@@ -58,35 +57,18 @@ class _Training:
         return f"training {event.family.value} of {event.instrument} for {seconds:.0f} s"
 
 
-class Trainer:
+class Trainer(ReadingEdge):
     """One instance. It follows the tape up to its own `LeaseTaken` in silence; from there on it speaks."""
 
     def __init__(self, settings: TrainerSettings, history: History | None) -> None:
+        super().__init__(NAME, settings, history)
         self.settings = settings
-        self.state = HostState.STARTING
         self.registry = Registry(settings.shadows_kept)
-        self._history = history
         self._workshop: Workshop | None = None
-        self._wire: Wire | None = None
-        self._seat: Seat | None = None
-        self._reader: Reader | None = None
         self._training: _Training | None = None
-        self._speaks_from = 0
         self._traces: dict[int, str] = {}
         self._said = 0
         self._changed = asyncio.Event()
-
-    @property
-    def position(self) -> int:
-        return self._reader.position if self._reader else 0
-
-    @property
-    def lag(self) -> int:
-        return self._reader.lag if self._reader else 0
-
-    @property
-    def handled(self) -> int:
-        return self._reader.handled if self._reader else 0
 
     @property
     def detail(self) -> str:
@@ -98,22 +80,8 @@ class Trainer:
         )
 
     async def start(self, wire: Wire) -> None:
-        self._wire = wire
         self._workshop = Workshop(wire.nc, self.settings, await asyncio.to_thread(code_version))
-        self._seat = Seat(wire, NAME, self.settings.model_dump_json(), on_fence=self._fenced)
-        await self._seat.start()
-        self.state = HostState.STANDBY
-
-    async def run(self) -> None:
-        assert self._seat is not None
-        await self._seat.take()
-        await self._seat.while_held(self._serve())
-
-    async def stop(self) -> None:
-        if self._reader is not None:
-            await self._reader.stop()
-        if self._seat is not None:
-            await self._seat.leave()
+        await super().start(wire)
 
     # -- from nothing to live ------------------------------------------------------------------------------------------
 
@@ -121,10 +89,9 @@ class Trainer:
         assert self._wire is not None and self._seat is not None
         self.state = HostState.CATCHING_UP
         position = await self._read_history()
-        self._reader = Reader(self._wire, NAME, position + 1, self._handle, self._seat.lease.renew)
-        await self._reader.start()
+        await self._read_from(position + 1)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_raised(self._reader))
+            tasks.create_task(self._reading())
             tasks.create_task(self._work())
 
     async def _read_history(self) -> int:
@@ -133,27 +100,20 @@ class Trainer:
         lost = (await self._wire.nc.jetstream(timeout=10).stream_info(TAPE)).state.first_seq - 1
         if lost <= 0:
             return 0
-        if self._history is None:
-            raise HistoryMissing(
-                f"{TAPE} begins at position {lost + 1}, and models are known from their first event on: set "
-                "HMM_DATABASE_URL, so that it can be read from the event store"
-            )
-        while (kept := await asyncio.to_thread(self._history.last)) < lost:
-            logger.warning("the trainer waits for the archive: it has %s of %s positions", kept, lost)
-            await asyncio.sleep(TRY_AGAIN_AFTER_S)
-        events = self._history.read(1, kept, (*ROLE.reads, *ROLE.all_writes))
+        history, kept = await self._archived(
+            lost,
+            f"{TAPE} begins at position {lost + 1}, and models are known from their first event on: set "
+            "HMM_DATABASE_URL, so that it can be read from the event store",
+        )
+        events = history.read(1, kept, (*ROLE.reads, *ROLE.all_writes))
         while batch := await asyncio.to_thread(_some_of, events):
             for received in batch:
                 self.registry.fold(received)
         return kept
 
-    def _fenced(self, fence: Fence) -> None:
-        """Know from which position on we write."""
-        self._speaks_from = self._speaks_from or fence.position
-
     def _handle(self, received: Recorded | Unreadable, trace: str) -> Awaitable[None] | None:
         self.registry.fold(received)
-        if received.position >= self._speaks_from:
+        if received.position >= self._leads_from:
             self.state = HostState.LIVE
             self._traces[received.position] = trace
             while len(self._traces) > TRACES_KEPT:
@@ -278,11 +238,6 @@ class Trainer:
         counts = self.registry.counts()
         for standing in Standing:
             MODELS.labels(standing.value).set(counts[standing])
-
-
-async def _raised(reader: Reader) -> None:
-    """Raise what ends the reading."""
-    await asyncio.shield(reader.failure)
 
 
 def _some_of(events: Iterator[Recorded | Unreadable]) -> list[Recorded | Unreadable]:

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -42,16 +39,13 @@ from contracts.types import Rail, TradingState
 from contracts.venue import CancelOrder, SubmitOrder, VenueAccepted, VenueCancelRejected, VenueFilled
 from eventstore.archive import Archive
 from eventstore.migrate import migrate
+from tests.commands import Hmm, Result, command_on
 from tests.recordings import example
-from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
 
-HMM = Path(sys.executable).with_name("hmm")
 REFUSED_ID = "trend-40-0"
 PROPOSAL = 44
-Result = subprocess.CompletedProcess[str]
-Hmm = Callable[..., Result]
 T = TypeVar("T")
 
 
@@ -98,18 +92,7 @@ def hmm(fresh_database_url: str, tmp_path: Path) -> Hmm:
     archive = Archive(fresh_database_url)
     archive.write(told())
     archive.close()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HMM_")} | {
-        "HMM_RUN_DIR": str(tmp_path / "run"),
-        "HMM_DATABASE_URL": fresh_database_url,
-        "HMM_NATS_URL": f"nats://127.0.0.1:{free_port()}",
-    }
-
-    def run(*arguments: str, **variables: str) -> Result:
-        return subprocess.run(
-            [HMM, *arguments], env=environment | variables, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
+    return command_on(fresh_database_url, tmp_path)
 
 
 @pytest.fixture

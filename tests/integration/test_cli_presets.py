@@ -1,7 +1,5 @@
 """`hmm presets` and `hmm calibrate`: what params has said is shown with its reasons, what an operator says is said."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,8 @@ from services.params.rules import Params
 from services.params.settings import ParamsSettings
 from tape.memory import MemoryTape
 from tests.builders import BTC, ETH
-from tests.integration.test_cli_orders import HMM, Hmm, Result, document, in_order, on_tape, one_line, said
-from tests.servers import free_port
+from tests.commands import Hmm, command_on
+from tests.integration.test_cli_orders import document, in_order, on_tape, one_line, said
 from tests.unit.test_params import closed, pinned, regime
 
 pytestmark = pytest.mark.integration
@@ -65,28 +63,13 @@ def hmm(fresh_database_url: str, tmp_path: Path) -> Hmm:
     archive = Archive(fresh_database_url)
     archive.write(told())
     archive.close()
-    return _command(fresh_database_url, tmp_path)
+    return command_on(fresh_database_url, tmp_path)
 
 
 @pytest.fixture
 def empty(fresh_database_url: str, tmp_path: Path) -> Hmm:
     migrate(fresh_database_url)
-    return _command(fresh_database_url, tmp_path)
-
-
-def _command(database_url: str, directory: Path) -> Hmm:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HMM_")} | {
-        "HMM_RUN_DIR": str(directory / "run"),
-        "HMM_DATABASE_URL": database_url,
-        "HMM_NATS_URL": f"nats://127.0.0.1:{free_port()}",
-    }
-
-    def run(*arguments: str, **variables: str) -> Result:
-        return subprocess.run(
-            [HMM, *arguments], env=environment | variables, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
+    return command_on(fresh_database_url, tmp_path)
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree._tree import Tree as SklearnTree
-from threadpoolctl import threadpool_limits
 
 from contracts.market import Bar
 from contracts.models import Artifact, DirectionModel, FeatureSpec, ModelFamily, Scale, Score, TrainFailure, Tree
 from quant.training.calibration import expected_calibration_error, platt
-from quant.training.request import NoModel, Problem, Trained, Training
+from quant.training.request import NoModel, Trained, Training
 from quant.training.samples import Array, Sample, checked, observed, sample, scaler_of
 from quant.training.settings import DirectionKind, DirectionTraining
 
@@ -39,15 +38,8 @@ class Classifier:
     trees: tuple[Tree, ...] = ()
 
 
-def train(request: Training) -> Trained | Problem:
-    try:
-        with threadpool_limits(limits=1):
-            return _trained(request)
-    except NoModel as none:
-        return none.problem
-
-
-def _trained(request: Training) -> Trained:
+def train(request: Training) -> Trained:
+    """Raises `NoModel`."""
     settings = request.settings
     assert isinstance(settings, DirectionTraining), "a direction model is trained by its own settings"
     checked(request.bars, request.instrument)

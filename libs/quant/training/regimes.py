@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from contracts.market import Bar
 from contracts.models import (
@@ -52,16 +51,8 @@ class Walk:
     last: HiddenMarkovModel
 
 
-def train(request: Training) -> Trained | Problem:
-    try:
-        # Sums of many threads depend on their number: the same training gives the same model on every machine.
-        with threadpool_limits(limits=1):
-            return _trained(request)
-    except NoModel as none:
-        return none.problem
-
-
-def _trained(request: Training) -> Trained:
+def train(request: Training) -> Trained:
+    """Raises `NoModel`."""
     settings = request.settings
     assert isinstance(settings, RegimeTraining), "a regime model is trained by its own settings"
     checked(request.bars, request.instrument)
