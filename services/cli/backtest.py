@@ -8,34 +8,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
-from itertools import islice
 from pathlib import Path
 from types import FrameType
 
 import typer
-from pydantic import BaseModel
 
-from eventstore.ahead import garbage_looked_for_rarely
-from services.backtest import manifest, sources
+from services.backtest import manifest
 from services.backtest.assumptions import assumptions
-from services.backtest.datafiles import DataFile, look_at
 from services.backtest.figures import Figures
 from services.backtest.log import LogWriter
+from services.backtest.playing import play
 from services.backtest.run import Ending, Run
 from services.backtest.settings import BacktestSettings, DataSource, Unusable
-from services.backtest.sources import Source, within
 from services.backtest.summary import Summary
-from services.backtest.wiring import ORDER, Wiring, blueprints, wire
-from services.catalog import BLUEPRINTS
+from services.backtest.wiring import Wiring, blueprints, wire
 from services.cli.backtestarguments import Arguments, asked_for
+from services.cli.backtestdata import opened, usual
 from services.cli.errors import ExitCode, fail, misused
 from services.cli.output import number, plain
 from services.cli.progress import progress
-from tape.settings import load
 
 LOG, FIGURES, REPORT = "log.jsonl.gz", "figures.json", "report.html"
-AT_ONCE = 5_000
-"""Events between two looks at the progress."""
 INTERRUPTED = 130
 """What a shell expects of a command that was stopped by Ctrl-C."""
 
@@ -74,14 +67,6 @@ def _require_own(out: Path) -> None:
         raise Unusable(f"--out {out}: holds files that are no backtest", "name a directory that does not exist yet")
 
 
-def _usual() -> Mapping[str, BaseModel]:
-    """Give the settings that the components would run with here."""
-    try:
-        return {name: load(BLUEPRINTS[name].settings, name) for name in ORDER}
-    except SystemExit as refusal:
-        misused(str(refusal.code))
-
-
 # -- the run -----------------------------------------------------------------------------------------------------------
 
 
@@ -96,34 +81,10 @@ class Ended:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Opened:
-    """Data that can be played."""
-
-    source: Source
-    files: tuple[DataFile, ...]
-    positions: str | None
-    """Of a record; files have none."""
-    rows: int
-    """How much there is in all, as the source counts."""
-
-
-@contextmanager
-def _opened(data: DataSource, asked: BacktestSettings) -> Iterator[Opened]:
-    if data.kind.is_record:
-        from services.cli.backtestrecord import recorded  # noqa: PLC0415 # no server is needed for files
-
-        with recorded(data) as (source, first, last):
-            yield Opened(source, (), f"{first}-{last}", last - first + 1)
-        return
-    files = look_at(data.files)
-    yield Opened(sources.files(data, asked), files, None, sum(file.rows for file in files))
-
-
 def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, arguments: Arguments) -> Ended:
-    with _opened(data, asked) as there:
+    with opened(data, asked) as there:
         if past is None:
-            wiring = wire(asked, _usual(), there.source.listing, there.source.nature)
+            wiring = wire(asked, usual(), there.source.listing, there.source.nature)
         else:
             manifest.require_same_data(past.manifest, there.files, there.positions)
             wiring = Wiring(blueprints(there.source.listing), past.manifest.settings)
@@ -135,7 +96,8 @@ def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, 
             log = stack.enter_context(LogWriter(arguments.out / LOG)) if arguments.log else None
             run = Run(wiring, log, summary)
             began = time.perf_counter()
-            ending, why = _play(run, there, asked)
+            with progress(1, there.rows) as reached, _stopped_by_ctrl_c(run):
+                ending, why = play(run, there.source, asked, reached)
             seconds = time.perf_counter() - began
             sha256 = log.sha256 if log else None
         if not run.events:
@@ -165,39 +127,19 @@ def _begin(out: Path, made: manifest.Manifest) -> None:
     (out / manifest.FILE).write_text(manifest.text_of(made, {"ending": "unfinished"}))
 
 
-def _play(run: Run, there: Opened, asked: BacktestSettings) -> tuple[Ending, str]:
-    """Play all there is, or as much as can be; says why it ended."""
-    events = within(there.source.events, asked)
-    try:
-        with progress(1, there.rows) as reached, garbage_looked_for_rarely(), _stopped_by_ctrl_c(run):
-            more = True
-            while more and not run.stopping:
-                more = run.take(islice(events, AT_ONCE))
-                reached(there.source.rows_done(), run.events)
-    except Unusable as bad:
-        return Ending.FAILED, str(bad)
-    except typer.Exit:
-        raise
-    except Exception as error:  # noqa: BLE001 # whatever a component raises: what was before is kept
-        return Ending.FAILED, f"behind position {run.position}: {manifest.failure(error)}"
-    if run.stopping:
-        return Ending.INTERRUPTED, "stopped by Ctrl-C"
-    return Ending.COMPLETE, ""
-
-
 @contextmanager
 def _stopped_by_ctrl_c(run: Run) -> Iterator[None]:
     """Let the first Ctrl-C end the run behind the event in hand, and a second one end the command."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         run.stopping = True
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(signal.SIGINT, before)
 
-    usual = signal.signal(signal.SIGINT, stop)
+    before = signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(signal.SIGINT, before)
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
+
 from contracts.event import Event
 from contracts.recorded import Recorded
 from services.backtest import sources
@@ -34,6 +36,8 @@ class _Stretch:
                     self.done = message.position - self._first + 1
                     if isinstance(message, Recorded) and sources.is_outside(message):
                         yield message.event
+        except typer.Exit as left:
+            raise SystemExit(left.exit_code) from None
         finally:
             self._runner.run(batches.aclose())
 
