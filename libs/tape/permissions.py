@@ -150,8 +150,8 @@ def explain_denial(name: str, error: Exception) -> str | None:
 
 
 def _reading(name: str) -> Iterable[str]:
-    yield f"$JS.API.CONSUMER.INFO.{TAPE}.{name}"
     for consumer in (name, standby(name)):
+        yield f"$JS.API.CONSUMER.INFO.{TAPE}.{consumer}"
         yield f"$JS.API.CONSUMER.RESET.{TAPE}.{consumer}"
         yield f"$JS.ACK.{TAPE}.{consumer}.>"
 

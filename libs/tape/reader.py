@@ -85,7 +85,7 @@ class Reader:
         self._at_least_pending = 0
         self._rewound_at = 0.0
         self._tape_made: datetime | None = None
-        self._last_heard = time.monotonic()
+        self._last_heard = self._last_brought = time.monotonic()
         self._ack_to: str | None = None
         self._acked: str | None = None
         self._connection = wire.nc.stats["reconnects"]
@@ -129,7 +129,7 @@ class Reader:
         if self._subscription is None:  # last, so that nothing old is on its way to us
             self._subscription = await self._wire.subscribe(deliver_subject(self._name), self._on_message)
         self._lost = False
-        self._last_heard = self._rewound_at = time.monotonic()
+        self._last_heard = self._last_brought = self._rewound_at = time.monotonic()
 
     @property
     def _from(self) -> int:
@@ -173,6 +173,7 @@ class Reader:
     def _on_message(self, subject: str, reply: str, payload: bytes, headers: bytes | None) -> None:
         self._last_heard = time.monotonic()
         if reply:
+            self._last_brought = self._last_heard
             if self._expected == 1 and not self._waiting and not self._begins(reply):
                 self._pass_over(reply)
                 return
@@ -213,12 +214,13 @@ class Reader:
         if not self._lost:
             logger.warning("%s lost %s: reading again behind position %s", self._name, what, self.position)
             self._lost = True
+            self._ack_to = self._acked = None
             self._work.set()
 
     def _drain(self) -> None:
         """Handle what has arrived, up to the first message whose answer has to wait: mostly no task has to wake up."""
-        if self._expected == _NEVER:
-            return  # they wait for the server's answer, which says that they are the right ones
+        if self._expected == _NEVER or self._answering is not None:
+            return  # they wait for the server's word that they are the right ones, or for the one before them
         try:
             while self._waiting and not self._lost and not self.failure.done():
                 self._answering = self._take(self._waiting.popleft())
@@ -276,8 +278,8 @@ class Reader:
         """Report progress, and start again when the server has fallen silent or was replaced."""
         while True:
             await asyncio.sleep(ACK_AFTER_S)
-            if not self._nc.is_connected or self._waiting:
-                self._last_heard = time.monotonic()
+            if not self._nc.is_connected or self._waiting or self._lost:
+                self._last_heard = self._last_brought = time.monotonic()
                 continue
             if self._connection != (connection := self._nc.stats["reconnects"]):
                 # What we said last may be lost, and the server may wait for it before it brings more.
@@ -286,6 +288,24 @@ class Reader:
             if time.monotonic() - self._last_heard > SILENT_AFTER_S:
                 self._lose(f"sight of the server for {SILENT_AFTER_S:g} s")
                 self._last_heard = time.monotonic()
+            elif time.monotonic() - self._last_brought > SILENT_AFTER_S:
+                await self._look_whether_it_stands()
+                self._last_brought = time.monotonic()
+
+    async def _look_whether_it_stands(self) -> None:
+        """Start again when the server keeps from us what there is, though it is there and says so.
+
+        It does so for ever once whoever was before us, and slept, acknowledges what it had read before we rewound the
+        consumer: the server then takes all that we acknowledge for old, and waits.
+        """
+        position = self.position
+        try:
+            reply = await self._nc.request(f"$JS.API.CONSUMER.INFO.{TAPE}.{self._name}", timeout=REWIND_TIMEOUT_S)
+        except (NatsError, TimeoutError):
+            return
+        held_back = json.loads(reply.data).get("num_pending", 0)
+        if held_back and self.position == position and not self._waiting:
+            self._lose(f"{held_back} messages that the server holds back")
 
 
 def _read(position: int, subject: str, payload: bytes, raw: bytes | None) -> tuple[Recorded | Unreadable, str]:

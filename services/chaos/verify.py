@@ -56,8 +56,11 @@ def _once(connection: psycopg.Connection) -> Finding:
 
 
 def _read(connection: psycopg.Connection) -> Finding:
-    rows = connection.execute("SELECT type, count(*) FROM events WHERE type IN ('DeadLetter', 'Alert') GROUP BY 1")
-    odd = ", ".join(f"{count} {kind}" for kind, count in rows)
+    said = connection.execute(
+        "SELECT type, payload->>'component', payload->>'code', count(*), min(coalesce(payload->>'message', "
+        "payload->>'reason')) FROM events WHERE type IN ('DeadLetter', 'Alert') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    odd = ", ".join(f"{count} {kind} of {who} ({code or 'no code'}: {what})" for kind, who, code, count, what in said)
     unreadable = _row(connection, "SELECT count(*) FROM unreadable")[0]
     return Finding(
         "no dead letter, no alert, nothing unreadable", odd or (f"{unreadable} unreadable" if unreadable else "")

@@ -339,6 +339,27 @@ async def test_somebody_elses_rewinding_of_our_consumer_costs_no_message(nc: Cli
     assert log.positions == list(range(1, 20_001))
 
 
+async def test_a_late_acknowledgement_of_who_was_before_us_does_not_leave_us_deaf(
+    nc: Client, fresh_nats_url: str
+) -> None:
+    """The server takes all that we acknowledge for old then, and holds everything back."""
+    log = Log()
+    async with client(fresh_nats_url) as other, publishing(other) as publisher:
+        async with reading(nc, Log()) as before:
+            await fill(publisher, 1, 2 * UNACKED)
+            await until(lambda: before.position == 2 * UNACKED and before._ack_to is None)
+            late = str(before._acked)
+        reader = Reader(Wire(nc), NAME, 2 * UNACKED, log, nothing_to_ask)
+        await reader.start()
+        await until(lambda: bool(log.positions))
+        await other.publish(late)
+        await fill(publisher, 2 * UNACKED + 1, 4 * UNACKED)
+        await until(lambda: reader.position == 4 * UNACKED)
+        await reader.stop()
+    assert log.positions == list(range(2 * UNACKED, 4 * UNACKED + 1))
+    assert reader.restarts == 1
+
+
 async def test_a_consumer_is_not_touched_by_who_may_not(nc: Client) -> None:
     async def refuse() -> None:
         raise RuntimeError("another holds the lease")
