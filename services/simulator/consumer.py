@@ -58,7 +58,7 @@ class PushConsumer:
         """Deliver what may be delivered, up to a number; True if there is more."""
         self._next = max(self._next, self._first)
         for _ in range(AT_ONCE):
-            if self._next >= len(self._matching) or self.delivered - self._floor >= self.most_unacked:
+            if self._next >= len(self._matching) or self._unacked >= self.most_unacked:
                 return False
             self._next += 1
             self._send(send, self._next - 1, times=1)
@@ -75,8 +75,12 @@ class PushConsumer:
         self.delivered = self._floor = 0
 
     def acknowledge(self, seq: int, number: int) -> None:
-        """Take note that everything up to a message was handled."""
-        if self._floor < number <= self.delivered and seq <= self.last_delivered:
+        """Take note that everything up to a message was handled.
+
+        As the real server does, it believes a number that is higher than any it has given since it was rewound, and
+        takes all that is lower for old from then on.
+        """
+        if self._floor < number and seq <= self.last_delivered:
             self._floor = number
             self._floor_at = bisect_right(self._matching, seq)
 
@@ -84,6 +88,10 @@ class PushConsumer:
         """Go on, after the server was restarted, behind what was acknowledged."""
         self._next = self._floor_at
         self.delivered = self._floor
+
+    @property
+    def _unacked(self) -> int:
+        return self._next - max(self._floor_at, self._first)
 
     @property
     def _first(self) -> int:

@@ -70,6 +70,7 @@ class Server:
         self._calls: dict[str, Callable[[str, Publication], None]] = {
             "$JS.API.STREAM.INFO.": self._stream_info,
             "$JS.API.DIRECT.GET.": self._direct_get,
+            "$JS.API.CONSUMER.INFO.TAPE.": self._consumer_info,
             "$JS.API.CONSUMER.RESET.TAPE.": self._reset,
             "$JS.ledger.API.DIRECT.GET.LEDGER.": self._ledger_get,
         }
@@ -299,6 +300,10 @@ class Server:
         where = {"Nats-Stream": stream, "Nats-Subject": stored.subject, "Nats-Sequence": str(stored.seq)}
         headers = with_headers(stored.raw_headers, {**where, "Nats-Time-Stamp": stored.timestamp, **more})
         self._send(reply, "", headers, stored.payload)
+
+    def _consumer_info(self, name: str, said: Publication) -> None:
+        answer = json.dumps({"stream_name": self.tape.name, "name": name, "num_pending": self.consumers[name].pending})
+        self._send(said.reply, "", b"", answer.encode())
 
     def _reset(self, name: str, said: Publication) -> None:
         consumer = self.consumers[name]

@@ -150,7 +150,37 @@ async def falling_behind(nc: Client) -> Said:
     return heard
 
 
-@pytest.mark.parametrize("conversation", [publishing, looking, leasing, reading, falling_behind])
+async def going_deaf(nc: Client) -> Said:
+    """What was handled before a rewinding is believed behind it: all that is handled from then on is taken for old."""
+    heard: Said = []
+    replies: Said = []
+
+    async def hear(message: Msg) -> None:
+        if message.reply:
+            heard.append(placed(message.reply))
+            replies.append(message.reply)
+
+    for number in range(5):
+        await published(nc, QUOTES, Nats_Msg_Id=f"x/{number}")
+    await nc.subscribe(deliver_subject("trend"), cb=hear)
+    await asyncio.sleep(0.4)
+    await nc.publish(replies[-1], b"")
+    await asyncio.sleep(0.4)
+    late = replies[-1]
+    heard.append(await rewound(nc, 5))
+    await asyncio.sleep(0.4)
+    for reply in (late, replies[-1]):
+        await nc.publish(reply, b"")
+    for number in range(5, 15):
+        await published(nc, QUOTES, Nats_Msg_Id=f"x/{number}")
+        await asyncio.sleep(0.1)
+        await nc.publish(replies[-1], b"")
+    await asyncio.sleep(0.4)
+    reply = await nc.request("$JS.API.CONSUMER.INFO.TAPE.trend", timeout=5)
+    return [*sorted(heard), f"num_pending {json.loads(reply.data)['num_pending']}"]
+
+
+@pytest.mark.parametrize("conversation", [publishing, looking, leasing, reading, falling_behind, going_deaf])
 async def test_says_what_a_real_server_says(fresh_nats_url: str, conversation: Conversation) -> None:
     async with tape(fresh_nats_url) as nc:
         await provision_consumers(nc)
