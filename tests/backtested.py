@@ -10,12 +10,11 @@ from services.backtest.log import LogWriter, read_log
 from services.backtest.run import Run
 from services.backtest.settings import BacktestSettings
 from services.backtest.sources import frames
-from services.backtest.wiring import ORDER, Nature, Wiring, wire
-from services.catalog import BLUEPRINTS
+from services.backtest.wiring import SETTINGS, Nature, Wiring, wire
 from tests.framefiles import market, write
 from venues.instruments import LISTING
 
-USUAL = {name: BLUEPRINTS[name].settings() for name in ORDER}
+USUAL = {name: settings() for name, settings in SETTINGS.items()}
 
 
 @dataclass

@@ -95,6 +95,8 @@ class OrderTerms:
     @property
     def at_venue(self) -> "OrderTerms":
         """The same order without what the router does for it: as it goes to a venue."""
+        if self.is_bare and self.time_in_force is not TimeInForce.DAY:
+            return self
         plain = self.time_in_force in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
         kept = (self.trigger_by, self.trail, self.expires_at, self.display_quantity, self.twap, self.link)
         if plain and not self.order_type.is_conditional and kept == (None,) * len(kept):
@@ -112,7 +114,26 @@ class OrderTerms:
             link=None,
         )
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is to trade at once, with no terms that could contradict each other."""
+        return (
+            self.order_type is OrderType.MARKET
+            and self.time_in_force is not TimeInForce.GTD
+            and not self.post_only
+            and self.limit_price is None
+            and self.trigger_price is None
+            and self.trigger_by is None
+            and self.trail is None
+            and self.expires_at is None
+            and self.display_quantity is None
+            and self.twap is None
+            and self.link is None
+        )
+
     def contradiction(self) -> str | None:
+        if self.is_bare:
+            return None
         return next((f"order.{problem}" for problem in _problems(self) if problem), None)
 
 

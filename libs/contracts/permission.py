@@ -17,6 +17,8 @@ class Permission:
 
     @property
     def state(self) -> TradingState:
+        if not self.guards:
+            return self.operator
         return max((self.operator, *self.guards.values()), key=_STRICTNESS.index)
 
     def hear(self, said: TradingStateSet | GuardSet) -> None:

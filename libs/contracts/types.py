@@ -72,6 +72,14 @@ Money = Annotated[Decimal, _MoneySchema(positive=False)]
 PositiveMoney = Annotated[Decimal, _MoneySchema(positive=True)]
 
 
+_ZERO = Decimal(0)
+
+
+def exponent_of(amount: Decimal) -> int:
+    """Give the exponent of the last digit of a finite amount, without the tuple of all digits that `as_tuple` makes."""
+    return (amount * _ZERO).adjusted()
+
+
 def instrument_id(venue: str, symbol: str) -> InstrumentId:
     """Name the instrument `symbol` (as the exchange writes it) of `venue`."""
     return InstrumentId(f"{venue}.{symbol}")
@@ -85,7 +93,13 @@ def symbol_of(instrument: InstrumentId) -> str:
     return instrument.partition(".")[2]
 
 
-class Side(Enum):
+class Closed(Enum):
+    """A closed set of words. Its members are singletons, so identity is hash enough; that of `Enum` is a call."""
+
+    __hash__ = object.__hash__
+
+
+class Side(Closed):
     BUY = "buy"
     SELL = "sell"
 
@@ -98,7 +112,7 @@ class Side(Enum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class PositionSide(Enum):
+class PositionSide(Closed):
     """Which position: the only one (netting), or that of one side (hedging)."""
 
     NET = "net"
@@ -106,7 +120,7 @@ class PositionSide(Enum):
     SHORT = "short"
 
 
-class OrderType(Enum):
+class OrderType(Closed):
     """How an order comes to trade. A take-profit is an order "if touched" that only reduces."""
 
     MARKET = "market"
@@ -138,7 +152,7 @@ class OrderType(Enum):
         return OrderType.LIMIT if self.has_limit else OrderType.MARKET
 
 
-class TriggerBy(Enum):
+class TriggerBy(Closed):
     """The price that a condition looks at."""
 
     BID_ASK = "bid_ask"
@@ -147,14 +161,14 @@ class TriggerBy(Enum):
     MARK = "mark"
 
 
-class TrailKind(Enum):
+class TrailKind(Closed):
     """What the distance of a trailing stop is measured in."""
 
     ABSOLUTE = "absolute"
     PERCENT = "percent"
 
 
-class Contingency(Enum):
+class Contingency(Closed):
     """What becomes of the other orders of a list when one of them trades."""
 
     OCO = "oco"
@@ -163,7 +177,7 @@ class Contingency(Enum):
     """One updates the other: it is reduced by as much as was filled."""
 
 
-class TimeInForce(Enum):
+class TimeInForce(Closed):
     """How long an order stands."""
 
     GTC = "gtc"
@@ -174,12 +188,12 @@ class TimeInForce(Enum):
     """Until the end of the day in UTC."""
 
 
-class Liquidity(Enum):
+class Liquidity(Closed):
     MAKER = "maker"
     TAKER = "taker"
 
 
-class Interval(Enum):
+class Interval(Closed):
     """The length of a bar."""
 
     S1 = "1s"
@@ -198,14 +212,14 @@ class Interval(Enum):
 _INTERVAL_SECONDS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
 
 
-class GapKind(Enum):
+class GapKind(Closed):
     """What was missing from a feed."""
 
     MISSING_TRADES = "missing_trades"
     SILENCE = "silence"
 
 
-class TradingState(Enum):
+class TradingState(Closed):
     """What the operator lets the system do; the kill switch is HALTED."""
 
     ACTIVE = "active"
@@ -213,7 +227,7 @@ class TradingState(Enum):
     HALTED = "halted"
 
 
-class InstrumentState(Enum):
+class InstrumentState(Closed):
     """Whether a venue lets an instrument be traded."""
 
     TRADING = "trading"
@@ -221,7 +235,7 @@ class InstrumentState(Enum):
     DELISTED = "delisted"
 
 
-class CircuitState(Enum):
+class CircuitState(Closed):
     """Whether orders may go to a venue; HALF_OPEN: only those that find out."""
 
     CLOSED = "closed"
@@ -229,7 +243,7 @@ class CircuitState(Enum):
     HALF_OPEN = "half_open"
 
 
-class ReconciliationKind(Enum):
+class ReconciliationKind(Closed):
     """How our books and a venue differed."""
 
     IN_ORDER = "in_order"
@@ -241,7 +255,7 @@ class ReconciliationKind(Enum):
     POSITION = "position"
 
 
-class Rail(Enum):
+class Rail(Closed):
     """The name of a risk check, as it appears among the reasons of a rejection."""
 
     TRADING_STATE = "trading_state"
@@ -279,7 +293,7 @@ class Rail(Enum):
     EXECUTION = "execution"
 
 
-class OrderStatus(Enum):
+class OrderStatus(Closed):
     INITIALIZED = "initialized"
     HELD = "held"
     """Nobody but the router knows of it: it waits for a price, or for another order of its list."""
@@ -296,7 +310,7 @@ class OrderStatus(Enum):
     EXPIRED = "expired"
 
 
-class Severity(Enum):
+class Severity(Closed):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"

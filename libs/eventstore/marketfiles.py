@@ -18,7 +18,8 @@ from eventstore.marketdata.columns import BarTime, DataKind, FileMapping, Role, 
 from eventstore.marketdata.faults import Fault, Policy, Repairs
 from eventstore.marketdata.files import Limits, MarketFile, understand
 from eventstore.marketdata.forms import BadFile
-from eventstore.marketdata.merging import Parts, Stream, merged
+from eventstore.marketdata.merging import Parts
+from eventstore.marketdata.streams import Stream, merged
 
 __all__ = [
     "BadFile",
@@ -39,12 +40,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What files tell. `events` come by `ts_init`, can be read once, and raise `BadFile`; `found` grows as they do."""
+    """What files tell. Events come by `ts_init`, can be read once, and raise `BadFile`; `found` grows as they do."""
 
-    events: Iterator[Event]
+    lists: Iterator[list[Event]]
+    """The events, as many at once as were read at once."""
     instruments: tuple[InstrumentId, ...]
     found: Repairs
     files: tuple[MarketFile, ...]
+
+    @property
+    def events(self) -> Iterator[Event]:
+        return chain.from_iterable(self.lists)
 
     @property
     def longest_bar(self) -> Interval | None:
@@ -77,8 +83,7 @@ def read_market(
         Parts(tuple(parts), policy, limits, repairs)
         for _, parts in groupby(of_a_kind, key=attrgetter("instrument", "kind"))
     ]
-    events = chain.from_iterable(_begun(rows))
-    return Market(events, tuple(sorted({file.instrument for file in understood})), repairs, tuple(understood))
+    return Market(_begun(rows), tuple(sorted({file.instrument for file in understood})), repairs, tuple(understood))
 
 
 def _begun(rows: Sequence[Parts]) -> Iterator[list[Event]]:

@@ -30,9 +30,11 @@ class Ema(_Indicator):
         self._stay = 1 - self._rise
 
     def update(self, x: float) -> float:
-        self.value = self._rise * x + self._stay * self.value if self.updates else x
+        if self.updates:
+            x = self._rise * x + self._stay * self.value
+        self.value = x
         self.updates += 1
-        return self.value
+        return x
 
 
 @dataclass(slots=True)

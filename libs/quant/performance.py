@@ -4,9 +4,10 @@ A curve is given as times (ns UTC, rising) and equities (one currency). A year h
 How many returns a year has is read from the curve itself. A figure that its input does not determine is None.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import nlargest
 from itertools import pairwise
 from math import sqrt
 from statistics import fmean, median
@@ -186,21 +187,32 @@ def underwater(equity: Sequence[float]) -> list[float]:
 
 def deepest_drawdown(at: Sequence[int], equity: Sequence[float]) -> Drawdown | None:
     """Find the fall that lost the largest share; None where the curve never fell."""
-    deepest: tuple[float, int, int] | None = None
-    peak = 0
+    return max(drawdowns(at, equity), key=lambda fall: fall.depth, default=None)
+
+
+def drawdowns(at: Sequence[int], equity: Sequence[float]) -> Iterator[Drawdown]:
+    """Give every fall from a peak until it was reached again, in order of time; the last one may last."""
+    peak, trough = 0, 0
     for number, value in enumerate(equity):
         if value >= equity[peak]:
-            peak = number
-            continue
-        depth = 1 - value / equity[peak] if equity[peak] > 0 else 0.0
-        if deepest is None or depth > deepest[0]:
-            deepest = depth, peak, number
-    if deepest is None:
-        return None
-    depth, top, trough = deepest
-    recovered = next((at[n] for n in range(trough, len(at)) if equity[n] >= equity[top]), None)
+            if trough > peak:
+                yield _drawdown(at, equity, peak, trough, at[number])
+            peak = trough = number
+        elif trough == peak or value < equity[trough]:
+            trough = number
+    if trough > peak:
+        yield _drawdown(at, equity, peak, trough, None)
+
+
+def _drawdown(at: Sequence[int], equity: Sequence[float], peak: int, trough: int, recovered: int | None) -> Drawdown:
+    depth = 1 - equity[trough] / equity[peak] if equity[peak] > 0 else 0.0
     until = at[-1] if recovered is None else recovered
-    return Drawdown(depth, equity[top] - equity[trough], at[top], at[trough], recovered, until)
+    return Drawdown(depth, equity[peak] - equity[trough], at[peak], at[trough], recovered, until)
+
+
+def worst_drawdowns(at: Sequence[int], equity: Sequence[float], count: int = 5) -> list[Drawdown]:
+    """Give the falls that lost the largest shares, the deepest first."""
+    return nlargest(count, drawdowns(at, equity), key=lambda fall: fall.depth)
 
 
 def ulcer_index(equity: Sequence[float]) -> float:

@@ -61,9 +61,9 @@ class Folding:
         try:
             outputs = handler(event)
             return () if outputs is None else list(outputs)
-        except Exception:
+        except Exception as error:
             logger.exception("%s could not handle position %s", self.name, received.position)
-            return (_failed(self.name, received),)
+            return (failed(self.name, received, error),)
 
     def _adopt(self, lease: LeaseTaken) -> None:
         """Go on under the settings of a lease, if they are others."""
@@ -94,11 +94,22 @@ def _unreadable(name: str, unreadable: Unreadable) -> DeadLetter:
     return dead_letter(name, source, now, now, unreadable.reason, unreadable.payload[:200].decode(errors="replace"))
 
 
-def _failed(name: str, recorded: Recorded) -> DeadLetter:
+def failed(name: str, recorded: Recorded, error: Exception) -> DeadLetter:
+    """Make a dead letter of what a component raised; it names the place in the code, and is the same on any machine."""
     event = recorded.event
     source = f"position {recorded.position}, {type(event).subject_of(event)}"
-    reason = traceback.format_exc(limit=-1)
+    reason = f"{''.join(traceback.format_exception_only(error)).strip()} ({_raised_at(error)})"
     return dead_letter(name, source, event.ts_event, event.ts_init, reason, encode(event).decode())
+
+
+def _raised_at(error: Exception) -> str:
+    """Name module, line and function in which it was raised."""
+    last = error.__traceback__
+    assert last is not None
+    while last.tb_next is not None:
+        last = last.tb_next
+    frame = last.tb_frame
+    return f"{frame.f_globals.get('__name__', '?')}:{last.tb_lineno}, {frame.f_code.co_qualname}"
 
 
 def dead_letter(name: str, source: str, ts_event: int, ts_init: int, reason: str, excerpt: str) -> DeadLetter:

@@ -1,6 +1,6 @@
 """The tape in memory: the same components, one thread, no broker. It carries tests and backtests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from contracts.event import Event
@@ -9,6 +9,12 @@ from tape.component import Component, Handler, Moment
 
 E = TypeVar("E", bound=Event)
 Route = tuple[tuple[Handler, str], ...]
+Failed = Callable[[str, Recorded, Exception], Event]
+"""Makes an event of what a component raised at an event."""
+
+
+def _raised(_name: str, _at: Recorded, error: Exception) -> Event:
+    raise error
 
 
 class MemoryTape:
@@ -16,13 +22,15 @@ class MemoryTape:
 
     Everything an event leads to gets its position before the next outside event does, as on a live tape whose
     components have no delay. Components hear an event in the order in which they are given here. `recorded` holds what
-    components said; what is played to them stays with the caller.
+    components said; what is played to them stays with the caller. What a component raises comes out, unless `failed`
+    makes an answer of it, as `tape.folding.failed` does live: then all goes on.
     """
 
-    def __init__(self, components: Sequence[Component]) -> None:
+    def __init__(self, components: Sequence[Component], failed: Failed = _raised) -> None:
         self.recorded: list[Recorded] = []
         self.position = 0
         self._moment = Moment()
+        self._failed = failed
         self._routes: dict[type[Event], Route] = {}
         for component in components:
             component.moment = self._moment
@@ -36,11 +44,16 @@ class MemoryTape:
             self.position = moment.position = position = self.position + 1
             heard = -1
             for handler, name in routes.get(type(event), ()):
-                outputs = handler(event)
-                if outputs is not None:
+                try:
+                    outputs = handler(event)
+                    if outputs is not None:
+                        if heard < 0:
+                            heard = len(self.recorded)
+                        self._say(name, event, position, outputs)
+                except Exception as error:  # noqa: BLE001 # whatever it is: as live
+                    self._fail(name, event, position, error)
                     if heard < 0:
-                        heard = len(self.recorded)
-                    self._say(name, event, position, outputs)
+                        heard = len(self.recorded) - 1
             if heard >= 0:
                 self._settle(heard)
 
@@ -56,6 +69,13 @@ class MemoryTape:
             record(Recorded(before + index + 1, cause, f"{whose}{index}", ts_init, output))
         self.position = before + index + 1
 
+    def _fail(self, name: str, event: Event, cause: int, error: Exception) -> None:
+        """Say instead of all that it had begun to say what became of the component that raised."""
+        recorded = self.recorded
+        while recorded and recorded[-1].position > self.position:
+            recorded.pop()
+        self._say(name, event, cause, (self._failed(name, Recorded(cause, None, "", event.ts_init, event), error),))
+
     def _settle(self, heard: int) -> None:
         """Let everyone hear what was said since `recorded` had `heard` entries, until nobody says anything more."""
         routes, moment, recorded = self._routes, self._moment, self.recorded
@@ -65,6 +85,9 @@ class MemoryTape:
             event, position = said.event, said.position
             moment.position = position
             for handler, name in routes.get(type(event), ()):
-                outputs = handler(event)
-                if outputs is not None:
-                    self._say(name, event, position, outputs)
+                try:
+                    outputs = handler(event)
+                    if outputs is not None:
+                        self._say(name, event, position, outputs)
+                except Exception as error:  # noqa: BLE001 # whatever it is: as live
+                    self._fail(name, event, position, error)

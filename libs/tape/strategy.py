@@ -103,7 +103,7 @@ class Strategy(Component):
         twap: Twap | None = None,
     ) -> OrderTerms:
         """Trade at once at the best price; with `twap` in equal parts over time."""
-        return replace(self._plain(instrument, side, quantity), reduce_only=reduce_only, twap=twap)
+        return self._plain(instrument, side, quantity, reduce_only=reduce_only, twap=twap)
 
     def limit(
         self,
@@ -204,7 +204,15 @@ class Strategy(Component):
             reduce_only=reduce_only,
         )
 
-    def _plain(self, instrument: InstrumentId, side: Side, quantity: Decimal) -> OrderTerms:
+    def _plain(
+        self,
+        instrument: InstrumentId,
+        side: Side,
+        quantity: Decimal,
+        *,
+        reduce_only: bool = False,
+        twap: Twap | None = None,
+    ) -> OrderTerms:
         return OrderTerms(
             client_order_id=self._next_id(),
             strategy=self.name,
@@ -214,7 +222,8 @@ class Strategy(Component):
             order_type=OrderType.MARKET,
             limit_price=None,
             time_in_force=TimeInForce.GTC,
-            reduce_only=False,
+            reduce_only=reduce_only,
+            twap=twap,
         )
 
     # -- wishes --------------------------------------------------------------------------------------------------------

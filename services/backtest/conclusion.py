@@ -1,17 +1,57 @@
 """What follows from what a run left: its figures."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from contracts.types import Severity
+from quant.benchmark import relation
 from quant.chance import stream
-from quant.honesty import least_track_record, probabilistic_sharpe
-from quant.performance import DAY, Performance, TradeTally, monthly, periods_per_year, returns, sharpe, turnover
-from services.backtest.figures import Execution, Figures, Finding, Strategy, Traded, Trades
-from services.backtest.measures import measured, of_returns, of_trades, sampled, scenarios
-from services.backtest.tallies import Books, TradeTallies
+from quant.honesty import Interval, least_track_record, probabilistic_sharpe
+from quant.performance import (
+    DAY,
+    Performance,
+    TradeTally,
+    monthly,
+    performance,
+    periods_per_year,
+    returns,
+    sharpe,
+    turnover,
+    worst_drawdowns,
+)
+from quant.tails import Tails
+from services.backtest.figures import (
+    Excursion,
+    Execution,
+    Exposure,
+    Figures,
+    Finding,
+    Holding,
+    Repair,
+    Sides,
+    Strategy,
+    Traded,
+    Trades,
+)
+from services.backtest.measures import (
+    Samples,
+    every_point,
+    held_instead,
+    measured,
+    of_returns,
+    of_trades,
+    sampled,
+    scenarios,
+)
+from services.backtest.tallies import LENGTHS, LONGER, WEEKDAYS, Books, Kinds, TradeTallies
 
 if TYPE_CHECKING:
     from services.backtest.summary import Summary
+
+DEAD_LETTER = "dead_letter"
+"""The code of a finding that is an input which could not be taken."""
 
 
 def conclude(summary: "Summary") -> Figures:
@@ -42,7 +82,7 @@ def conclude(summary: "Summary") -> Figures:
         turnover=turnover(notional, equity, last - first) if traded else None,
         skill=_skill(plain, headline),
         least_days=_least_days(plain, headline),
-        intervals={**intervals, **of_trades(summary.drawn.values, stream(summary.seed, "expectancy"))},
+        intervals={**intervals, **_of_all_trades(summary)},
         months=tuple(monthly(*_daily(books, first))) if traded else (),
         trades=Trades.of(summary.trades),
         strategies=tuple(_strategies(summary, first, last)),
@@ -54,12 +94,72 @@ def conclude(summary: "Summary") -> Figures:
         rails=tuple(sorted(summary.rails.values(), key=lambda one: -(one.rejected + one.resized))),
         orders=dict(sorted(summary.orders.items())),
         findings=tuple(sorted(summary.findings.values(), key=_gravest_first)),
-        repairs=summary.told_repairs(),
+        repairs=tuple(Repair(what, count) for what, count in sorted(summary.repairs.items())),
         assumptions=tuple(summary.assumptions),
+        gaps=tuple(replace(gap) for _, gap in sorted(summary.gaps.items())),
+        dead_letters=sum(one.count for one in summary.findings.values() if one.code == DEAD_LETTER),
+        drawdowns=tuple(worst_drawdowns(*every_point(books.curve, first, books.capital))) if traded else (),
+        tails=Tails.of(changes) if traded else None,
+        holding=_holding(summary, samples, changes, books.capital) if traded else None,
+        exposure=_exposure(summary, currency, last - first) if traded and currency is not None else None,
+        kinds=_kinds(summary.kinds),
+        excursions=tuple(
+            Excursion(name, one.count, one.adverse / one.count, one.favourable / one.count, one.change / one.count)
+            for name, one in sorted(summary.kinds.moved.items(), key=lambda item: _MOVED.index(item[0]))
+        ),
+        venues={name: summary.venues[name] for name in sorted(summary.venues)},
         remarks=tuple(_remarks(summary, currency)),
     )
 
 
+def _of_all_trades(summary: "Summary") -> dict[str, Interval]:
+    """Give intervals around what all trades came to; how wide they are is known from those that were drawn."""
+    whole = {
+        "win_rate": summary.trades.win_rate,
+        "expectancy": summary.trades.expectancy,
+        "profit_factor": summary.trades.profit_factor,
+    }
+    found = of_trades(summary.drawn.values, stream(summary.seed, "expectancy"))
+    return {name: replace(one, value=value) for name, one in found.items() if (value := whole[name]) is not None}
+
+
+def _exposure(summary: "Summary", currency: str, span: int) -> Exposure:
+    gross, net = summary.gross[currency], summary.net[currency]
+    return Exposure(gross.mean(span), net.mean(span), gross.highest)
+
+
+def _holding(summary: "Summary", samples: Samples, changes: Sequence[float], capital: float) -> Holding | None:
+    """Say what the traded instruments would have brought to whoever bought them at their first price."""
+    tracks = {name: summary.charts[name].track for name in sorted(summary.marks) if name in summary.charts}
+    known = {name: track for name, track in tracks.items() if track is not None}
+    if not known or len(known) < len(summary.marks):
+        return None
+    equity = held_instead(list(known.values()), samples, capital)
+    theirs = returns(equity)
+    return Holding(
+        instruments=tuple(known),
+        performance=performance(samples.at, equity),
+        relation=relation(changes, theirs, periods_per_year(samples.at)),
+    )
+
+
+def _kinds(kinds: Kinds) -> Sides:
+    """Put trades of a kind in the order of the clock, and not of what they brought."""
+    lengths = [*(name for name, _ in LENGTHS), LONGER]
+    return Sides(
+        sides=_in_order(kinds.sides, ("long", "short")),
+        hours=_in_order(kinds.hours, [f"{hour:02}:00" for hour in range(24)]),
+        weekdays=_in_order(kinds.weekdays, WEEKDAYS),
+        held=_in_order(kinds.held, lengths),
+        ends=_traded(kinds.ends),
+    )
+
+
+def _in_order(tallies: TradeTallies, names: Sequence[str]) -> tuple[Traded, ...]:
+    return tuple(Traded(name, Trades.of(tallies.by[name])) for name in names if name in tallies.by)
+
+
+_MOVED = ("all", "winners", "losers", "long", "short")
 _GRAVITY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -97,10 +197,17 @@ def _least_days(plain: float | None, headline: Performance | None) -> float | No
 
 
 def _daily(books: Books, first: int) -> tuple[list[int], list[float]]:
-    """Give equity at the end of every day, and at the beginning."""
+    """Give equity at the end of every day, and at the beginning; a day on which nothing changed is like that before."""
     days = sorted(point for point, _ in books.curve.days.values())
-    moments = [first, *(moment for moment, _ in days)]
-    return moments, [books.capital, *(books.capital + pnl for _, pnl in days)]
+    moments, equity = [first], [books.capital]
+    for (moment, pnl), (after, _) in pairwise([(first, 0.0), *days, (days[-1][0] if days else first, 0.0)]):
+        if moment > first:
+            moments.append(moment)
+            equity.append(books.capital + pnl)
+        for day in range(moment // DAY + 1, after // DAY):
+            moments.append(day * DAY)
+            equity.append(equity[-1])
+    return moments, equity
 
 
 def _strategies(summary: "Summary", first: int, last: int) -> list[Strategy]:

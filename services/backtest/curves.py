@@ -6,7 +6,7 @@ loss since a peak is found exactly, however much is joined.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 
@@ -129,11 +129,15 @@ class Level:
     since: int | None = None
     sums: dict[int, float] = field(default_factory=dict)
     """Value times ns by the number of the stretch."""
+    highest: float = 0.0
 
     def mark(self, at: int, value: float) -> None:
-        """Let the value change at a moment (ns)."""
+        """Let the value change at a moment (ns); while it stays the same, time need not be told."""
+        if value == self.now and self.since is not None:
+            return
         self.pass_time(at)
         self.now = value
+        self.highest = max(self.highest, value)
 
     def pass_time(self, at: int) -> None:
         """Let the value hold until a moment."""
@@ -157,6 +161,10 @@ class Level:
         for number, value in joined.items():
             longer = number * before // self.step
             self.sums[longer] = self.sums.get(longer, 0.0) + value
+
+    def mean(self, span: int) -> float:
+        """Give the mean over so many ns: before the first mark it was nothing."""
+        return sum(self.sums.values()) / span if span > 0 else 0.0
 
     def means(self) -> list[Point]:
         """Give where each stretch begins, and the mean of the value within it."""
@@ -192,7 +200,7 @@ class Candles:
         at = candle.at // self.step * self.step
         last = self.candles[-1] if self.candles else None
         if last is None or last.at != at:
-            self.candles.append(Candle(at, candle.open, candle.high, candle.low, candle.close, candle.volume))
+            self.candles.append(replace(candle, at=at))
             return
         last.high, last.low = max(last.high, candle.high), min(last.low, candle.low)
         last.close, last.volume = candle.close, last.volume + candle.volume

@@ -25,6 +25,12 @@ class DataFile:
     """Lines, or rows of a table, to say how far a run has come; where a file ends badly, the last ones are missing."""
 
 
+def is_table(file: Path) -> bool:
+    """Say whether it is Parquet."""
+    with file.open("rb") as stream:
+        return stream.read(len(_PARQUET)) == _PARQUET
+
+
 def look_at(files: Sequence[Path]) -> tuple[DataFile, ...]:
     """Read each file once; raises `Unusable` where one cannot be opened."""
     return tuple(map(_look, files))

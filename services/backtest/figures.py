@@ -5,8 +5,10 @@ Money is in `currency` and rounded as floats are: what is exact is in the log. T
 
 from dataclasses import dataclass, field
 
+from quant.benchmark import Relation
 from quant.honesty import Interval
-from quant.performance import Month, Performance, TradeTally
+from quant.performance import Drawdown, Month, Performance, TradeTally
+from quant.tails import Tails
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Trades:
     worst: float | None
     average_held: int | None
     longest_losing_streak: int
+
+    @property
+    def payoff(self) -> float | None:
+        """The mean winner over the mean loser."""
+        return self.average_win / self.average_loss if self.average_win is not None and self.average_loss else None
 
     @classmethod
     def of(cls, tally: TradeTally) -> "Trades":
@@ -83,6 +90,16 @@ class Trade:
     exit_order: str
     stopped: bool
     regime: str | None
+    adverse: float = 0.0
+    """The farthest that the price went against it while it was held, as a share of the entry price."""
+    favourable: float = 0.0
+    """The farthest that the price went its way."""
+
+    @property
+    def change(self) -> float:
+        """What the price brought from entry to exit, as a share of the entry price."""
+        moved = self.exit_price / self.entry_price - 1
+        return moved if self.long else -moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,52 @@ class Traded:
 
     name: str
     trades: Trades
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Closed positions by what they were and when: `hours` (0..23) and `weekdays` (0: Monday) of the entry, UTC."""
+
+    sides: tuple[Traded, ...] = ()
+    hours: tuple[Traded, ...] = ()
+    weekdays: tuple[Traded, ...] = ()
+    held: tuple[Traded, ...] = ()
+    """By how long they were held."""
+    ends: tuple[Traded, ...] = ()
+    """By what closed them: a stop, or an order of the strategy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excursion:
+    """How far prices went against trades of one kind, for them, and where they ended: means, as shares of the entry.
+
+    J. Sweeney, Maximum Adverse Excursion (1997). Seen are the marks of the books and the bars within which it was held
+    from end to end.
+    """
+
+    name: str
+    count: int
+    adverse: float
+    favourable: float
+    change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What was held, in the mean over all the time and at most; `gross` all of it, `net` longs less shorts."""
+
+    mean_gross: float
+    mean_net: float
+    most_gross: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What it would have brought to hold `instruments`: equal parts of the capital in each, bought without costs."""
+
+    instruments: tuple[str, ...]
+    performance: Performance
+    relation: Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +214,18 @@ class Repair:
     count: int
 
 
+@dataclass(slots=True)
+class Gap:
+    """What the feed should have brought and did not; `missing` are trades, or ns of silence, added up."""
+
+    instrument: str
+    kind: str
+    first: int
+    missing: int = 0
+    longest: int = 0
+    count: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """All figures of a run. `headline` is None where nothing was traded.
@@ -191,4 +266,15 @@ class Figures:
     findings: tuple[Finding, ...]
     repairs: tuple[Repair, ...] = ()
     assumptions: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    dead_letters: int = 0
+    drawdowns: tuple[Drawdown, ...] = ()
+    """The worst five, the deepest first."""
+    tails: Tails | None = None
+    holding: Holding | None = None
+    exposure: Exposure | None = None
+    kinds: Sides = field(default_factory=Sides)
+    excursions: tuple[Excursion, ...] = ()
+    venues: dict[str, Execution] = field(default_factory=dict)
+    """What fills cost, by instrument."""
     remarks: tuple[str, ...] = field(default=())

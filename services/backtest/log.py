@@ -6,7 +6,8 @@ The file is gzip; the hash is of the lines in it, so it depends neither on the c
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -17,6 +18,9 @@ from contracts.codec import decode, encode, type_header, write
 from contracts.event import Event
 from contracts.market import Bar, Funding, Quote, Trade
 from contracts.recorded import Recorded
+
+FILE = "log.jsonl.gz"
+"""Its name in the directory of a run."""
 
 _BUFFER = 1 << 20
 _LEVEL = 1
@@ -93,20 +97,50 @@ class LogWriter:
             self._pending.clear()
 
 
-def read_log(path: Path) -> Iterator[Recorded]:
-    """Give the events of a log in order, each recorded when it was known; raises `BadLog`."""
+@dataclass(slots=True)
+class Line:
+    """One position of a log, not decoded: `header` names type and version, `payload` is the event as on the tape."""
+
+    position: int
+    cause: int | None
+    msg_id: str
+    header: str
+    subject: str
+    payload: bytes
+
+    @property
+    def recorded(self) -> Recorded:
+        """Decode it; raises `Undecodable`."""
+        event = decode(self.header, self.subject, self.payload)
+        return Recorded(self.position, self.cause, self.msg_id, event.ts_init, event)
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Give the lines of a log in order; raises `BadLog`."""
     lines = 0
     try:
         with gzip.open(path, "rb") as file:
             for line in file:
-                yield _recorded(line)
+                yield _line(line)
                 lines += 1
-    except (OSError, EOFError, zlib.error, ValueError, LookupError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
         raise BadLog(f"{path.name}, behind line {lines}: {error}") from error
 
 
-def _recorded(line: bytes) -> Recorded:
+def read_log(path: Path, types: Collection[type[Event]] | None = None) -> Iterator[Recorded]:
+    """Give the events of a log in order, or those of some types, each recorded when it was known; raises `BadLog`."""
+    wanted = None if types is None else {type_header(event_type) for event_type in types}
+    for before, line in enumerate(read_lines(path)):
+        if wanted is None or line.header in wanted:
+            try:
+                recorded = line.recorded
+            except ValueError as error:
+                raise BadLog(f"{path.name}, behind line {before}: {error}") from error
+            yield recorded
+
+
+def _line(line: bytes) -> Line:
     head, _, rest = line.partition(_BEGINS_EVENT)
     place = from_json(head + b"}")
-    event = decode(place["type"], place["subject"], rest.removesuffix(b"}\n"))
-    return Recorded(place["position"], place["cause"], place["id"], event.ts_init, event)
+    payload = rest.removesuffix(b"}\n")
+    return Line(place["position"], place["cause"], place["id"], place["type"], place["subject"], payload)

@@ -21,8 +21,7 @@ import venues
 from services.backtest.datafiles import DataFile
 from services.backtest.run import Ending, Run
 from services.backtest.settings import BacktestSettings, Unusable
-from services.backtest.wiring import ABSENT, Wiring
-from services.catalog import BLUEPRINTS
+from services.backtest.wiring import ABSENT, SETTINGS, Wiring
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -88,9 +87,7 @@ def read(path: Path) -> Past:
             data=tuple(DataFile(**file) for file in run["data"]["files"]),
             positions=run["data"]["positions"],
             asked=BacktestSettings.model_validate(run["arguments"]),
-            settings={
-                name: BLUEPRINTS[name].settings.model_validate(settings) for name, settings in run["components"].items()
-            },
+            settings={name: SETTINGS[name].model_validate(settings) for name, settings in run["components"].items()},
             code=Code(**run["code"]),
         )
         return Past(made, outcome["ending"] == Ending.COMPLETE.value, outcome.get("log_sha256"))
@@ -169,7 +166,7 @@ def result(
         "log_sha256": log_sha256,
         "repairs": dict(repairs),
         "assumptions": list(assumptions),
-        "absent": dict(ABSENT),
+        "absent": {name: why for name, why in ABSENT.items() if name not in run.wiring.settings},
     }
 
 

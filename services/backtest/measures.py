@@ -17,9 +17,11 @@ from quant.performance import (
     sharpe,
     total_return,
     underwater,
+    volatility,
 )
 from services.backtest.curves import DAY, STEPS, Curve, step_after
 from services.backtest.figures import Scenario
+from services.backtest.tracks import Track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 DAILY_FROM = 60 * DAY
 """A run of so many days is measured by its days, a shorter one by the finest stretches that memory has."""
 MOST_SAMPLES = 2_000
+LEAST_ROLLED = 20
+"""Fewer returns have no deviation worth telling."""
+MOST_ROLLED = 300
+"""So many points of a rolling figure are drawn."""
 RESAMPLES = 400
 LEVEL = 0.9
 
@@ -71,13 +77,57 @@ def sampled(curve: Curve, first: int, last: int) -> Samples:
     return samples
 
 
-def measured(curve: Curve, samples: Samples, capital: float) -> Performance:
-    """Measure returns on even samples, and the deepest drawdown on everything that is remembered."""
-    moments, values = [samples.at[0]], [capital]
+def every_point(curve: Curve, first: int, capital: float) -> tuple[list[int], list[float]]:
+    """Give the moments and the equity of everything that is remembered."""
+    moments, values = [first], [capital]
     for moment, pnl in curve.points():
         moments.append(moment)
         values.append(capital + pnl)
-    return performance(samples.at, samples.equity(capital), deepest_drawdown(moments, values))
+    return moments, values
+
+
+def measured(curve: Curve, samples: Samples, capital: float) -> Performance:
+    """Measure returns on even samples, and the deepest drawdown on everything that is remembered."""
+    deepest = deepest_drawdown(*every_point(curve, samples.at[0], capital))
+    return performance(samples.at, samples.equity(capital), deepest)
+
+
+def held_instead(tracks: Sequence[Track], samples: Samples, capital: float) -> list[float]:
+    """Give equity if equal parts of the capital had bought each of these at its first price; before that it is cash."""
+    daily = samples.at[-1] - samples.at[0] >= DAILY_FROM
+    worth = [0.0] * len(samples.at)
+    for track in tracks:
+        first = track.begin[1] if track.begin is not None else 1.0
+        for number, price in enumerate(track.at(samples.at, daily=daily)):
+            worth[number] += 1.0 if price is None else price / first
+    return [capital * one / len(tracks) for one in worth]
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """Volatility and Sharpe ratio (a year) of the last `window` ns, at each moment `at`."""
+
+    window: int
+    at: list[int]
+    volatility: list[float | None]
+    sharpe: list[float | None]
+
+
+def rolling(samples: Samples, capital: float) -> Rolling | None:
+    """Measure over and over again: a month of daily returns, else a tenth of the run; None where that says nothing."""
+    changes, per_year = returns(samples.equity(capital)), periods_per_year(samples.at)
+    daily = samples.at[-1] - samples.at[0] >= DAILY_FROM
+    count = 30 if daily else max(LEAST_ROLLED, len(changes) // 10)
+    if per_year is None or len(changes) < 2 * count:
+        return None
+    ends = range(count, len(changes) + 1, max(1, len(changes) // MOST_ROLLED))
+    windows = [changes[end - count : end] for end in ends]
+    return Rolling(
+        window=samples.at[count] - samples.at[0],
+        at=[samples.at[end] for end in ends],
+        volatility=[volatility(window, per_year) for window in windows],
+        sharpe=[sharpe(window, per_year) for window in windows],
+    )
 
 
 def scenarios(samples: Samples, capital: float) -> tuple[Scenario, ...]:

@@ -27,7 +27,7 @@ def play(run: Run, source: Source, asked: BacktestSettings, reached: Reached) ->
                 reached(source.rows_done(), run.events)
     except Unusable as bad:
         return Ending.FAILED, str(bad)
-    except Exception as error:  # noqa: BLE001 # whatever a component raises: what was before is kept
+    except Exception as error:  # noqa: BLE001 # a bad answer, or a bad reader: what was before is kept
         return Ending.FAILED, f"behind position {run.position}: {failure(error)}"
     if run.stopping:
         return Ending.INTERRUPTED, "stopped by Ctrl-C"

@@ -1,8 +1,8 @@
 """The loop of a backtest: outside events in, everything that follows from them out, in one order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from contracts.control import LeaseTaken
 from contracts.event import Event
@@ -11,7 +11,11 @@ from contracts.ownership import ROLES, Kind
 from contracts.recorded import Recorded
 from services.backtest.log import LogWriter
 from services.backtest.wiring import Wiring
+from tape.folding import failed
 from tape.memory import MemoryTape
+
+if TYPE_CHECKING:
+    from services.backtest.prequential import Edges
 
 INSTANCE = "backtest"
 
@@ -39,7 +43,7 @@ class Ending(Enum):
     INTERRUPTED = "interrupted"
     """Someone stopped it: what is there is the beginning of the complete run."""
     FAILED = "failed"
-    """The data or a component was no good from some point on: what is there is what was before."""
+    """The data, or an answer of a component, was no good from some point on: what is there is what was before."""
 
 
 class Run:
@@ -55,13 +59,15 @@ class Run:
         self.last_ts: int | None = None
         self.wiring = wiring
         self._log = log
-        self._hearer = hearer
-        self._tape = MemoryTape(wiring.build())
+        self._edges = wiring.edges()
+        self._hear = hearer.hear if self._edges is None else _both(hearer, self._edges)
+        self._tape = MemoryTape(wiring.build(), failed)
 
     def take(self, events: Iterable[Event]) -> bool:
         """Play events in order; says whether there were any.
 
-        What components raise comes out, after all that was said before is in the log.
+        What a component raises becomes its dead letter, as live. What the data raises comes out, after all that was
+        said before is in the log; so does an answer that no reader would take: only its writing shows that.
         """
         before = self.events
         try:
@@ -69,6 +75,11 @@ class Run:
         finally:
             self._collect()
         return self.events > before
+
+    def remarks(self) -> Iterator[str]:
+        """Say what is to be known of the models that were trained within."""
+        if self._edges is not None:
+            yield self._edges.remark(self.first_ts or 0)
 
     def _outside(self, events: Iterable[Event]) -> Iterator[Event]:
         """Give events to the tape; what was said to the one before is collected first."""
@@ -80,8 +91,14 @@ class Run:
                 yield from self._leases(event.ts_init)
             if said:
                 self._collect()
+            if self._edges is not None:
+                goes_on = yield from self._answered(self._edges, event.ts_init)
+                if not goes_on:
+                    return
             self.events += 1
             self.last_ts = event.ts_init
+            if self._edges is not None and self._edges.replaces(event):
+                continue
             self._place(event, f"{WRITERS.get(type(event), 'feed')}/{INSTANCE}/{self.events}")
             yield event
 
@@ -94,16 +111,37 @@ class Run:
             self._place(lease, f"{name}/lease/{INSTANCE}-1")
             yield lease
 
+    def _answered(self, edges: "Edges", until: int) -> Generator[Event, None, bool]:
+        """Let the edges of the run say what is due by `until`, each word behind all that the one before led to.
+
+        Says at the end whether the run goes on.
+        """
+        while not self.stopping and (word := edges.next(until)) is not None:
+            if word.cause is None:
+                self._place(word.event, word.msg_id)
+            else:
+                self._answer(word.event, word.msg_id, word.cause)
+            yield word.event
+            self._collect()
+        return not self.stopping
+
     def _place(self, event: Event, msg_id: str) -> None:
         self.position += 1
         if self._log is not None:
             self._log.heard(self.position, msg_id, event)
         if type(event) not in _COUNTLESS:
-            self._hearer.hear(Recorded(self.position, None, msg_id, event.ts_init, event))
+            self._hear(Recorded(self.position, None, msg_id, event.ts_init, event))
+
+    def _answer(self, event: Event, msg_id: str, cause: int) -> None:
+        self.position += 1
+        recorded = Recorded(self.position, cause, msg_id, event.ts_init, event)
+        if self._log is not None:
+            self._log.said(recorded)
+        self._hear(recorded)
 
     def _collect(self) -> None:
         """Take over what components said: the tape itself would keep it for ever."""
-        said, log, hear = self._tape.recorded, self._log, self._hearer.hear
+        said, log, hear = self._tape.recorded, self._log, self._hear
         try:
             for recorded in said:
                 self.position = recorded.position
@@ -112,3 +150,13 @@ class Run:
                 hear(recorded)
         finally:
             said.clear()
+
+
+def _both(hearer: Hearer, edges: "Edges") -> Callable[[Recorded], None]:
+    """Let the edges of a run hear what others hear of it."""
+
+    def hear(recorded: Recorded) -> None:
+        hearer.hear(recorded)
+        edges.hear(recorded)
+
+    return hear

@@ -1,5 +1,6 @@
 """What a backtest is asked for: which data, which strategies, and what is other than usual."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -9,6 +10,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.types import Name, Nanos
+from eventstore.marketdata.columns import BarTime, Role, SizeUnit
+from services.backtest.script import Script
+from venues.simulated.barpath import PathOrder
+from venues.simulated.latency import Delay
 
 
 class Unusable(ValueError):
@@ -89,11 +94,28 @@ class BacktestSettings(BaseModel):
     ends_at: Nanos | None = Field(default=None, description="events from this on are left out (ns UTC)")
     capital: Decimal | None = Field(default=None, gt=0, le=Decimal("1e15"), description="that a strategy begins with")
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1, description="where chance begins")
-    latency_ms: float | None = Field(default=None, ge=0, le=60_000, description="from a command to its effect")
+    latency_ms: Delay | None = Field(default=None, description="from a command to its effect")
+    report_latency_ms: Delay | None = Field(default=None, description="from what happens at the exchange to us")
+    feed_latency_ms: Delay | None = Field(default=None, description="of prices, beyond that which the data has")
     maker_fee_bps: Decimal | None = Field(default=None, ge=-10_000, le=10_000, description="of notional")
     taker_fee_bps: Decimal | None = Field(default=None, ge=-10_000, le=10_000, description="of notional")
+    slippage_bps: float | None = Field(default=None, ge=0, le=1_000, description="paid beyond the quote by who takes")
+    impact_bps: float | None = Field(default=None, ge=0, le=1_000, description="the same, of all that is displayed")
+    borrow_bps: Decimal | None = Field(default=None, ge=0, le=10_000, description="interest a day on what is borrowed")
+    script: Script | None = Field(default=None, description="what goes wrong at the exchange")
     spread_bps: float = Field(default=2.0, ge=0, le=1_000, description="ask above bid, where data has no quotes")
     repair: bool = Field(default=False, description="drop or put right what is wrong in files, and count it")
+    symbol: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$", description="of files that do not say; None: as they say"
+    )
+    columns: Mapping[Role, str] = Field(default={}, description="of files, those whose names are not recognised")
+    sizes: SizeUnit = Field(default=SizeUnit.BASE, description="what sizes and volumes of files count: coins or money")
+    zone: str | None = Field(default=None, max_length=64, description="of dates in files that tell none; None: UTC")
+    bar_time: BarTime = Field(default=BarTime.OPENS, description="what the time of a bar in a file is, begin or end")
+    path: PathOrder = Field(default=PathOrder.ADVERSE, description="which extreme comes first inside a bar")
+    cache: bool = Field(default=True, exclude=True, description="keep what was read; it changes nothing")
+    train: bool = Field(default=False, description="models are trained within the run, on what it has shown by then")
+    training_s: float = Field(default=60.0, ge=0, le=86_400, description="of market time that a training takes")
     changes: tuple[str, ...] = Field(default=(), description="COMPONENT.KEY=VALUE, on top of all of these")
     venue: Name = Field(default="binance", description="first part of the instruments' names, where files do not say")
 

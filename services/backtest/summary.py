@@ -24,20 +24,25 @@ from contracts.regimes import RegimeInferred
 from contracts.types import InstrumentId, Severity, Side
 from quant.chance import stream
 from quant.performance import TradeTally
-from services.backtest.conclusion import conclude
-from services.backtest.curves import Candle, Candles, Curve, Level, Mark, Marks, Regimes
-from services.backtest.figures import Execution, Figures, Finding, Repair, Trade, Verdicts
+from services.backtest.conclusion import DEAD_LETTER, conclude
+from services.backtest.curves import Candle, Curve, Level, Mark, Marks, Regimes
+from services.backtest.figures import Execution, Figures, Finding, Gap, Trade, Verdicts
 from services.backtest.tallies import (
     LEAST_STRETCHES,
     Books,
     Drawn,
     Entries,
+    Extremes,
+    Kinds,
     Shown,
     TradeTallies,
     add_cost,
 )
+from services.backtest.tracks import Chart, Track
 
 MOST_FINDINGS = 200
+MOST_TRACKS = 200
+"""So many instruments have their prices kept, to say what holding them would have brought."""
 SLIPPAGE_EDGE = 20
 """Slippages beyond so many basis points are counted in the outermost bins of one basis point."""
 
@@ -53,6 +58,7 @@ class Summary:
     def __init__(self, *, assumptions: Sequence[str] = (), seed: int = 0) -> None:
         self.assumptions = list(assumptions)
         self.remarks: list[str] = []
+        self.gaps: dict[tuple[str, str], Gap] = {}
         self.repairs: Counter[str] = Counter()
         self.seed = seed
         self.events = 0
@@ -66,20 +72,23 @@ class Summary:
         self.slippage: defaultdict[str, float] = defaultdict(float)
         self.execution: dict[str, Execution] = {}
         self.executions: dict[str, Execution] = {}
+        self.venues: dict[str, Execution] = {}
         self.slippages: Counter[int] = Counter()
         self.trades = TradeTally()
         self.by_strategy, self.by_instrument, self.by_regime = TradeTallies(), TradeTallies(), TradeTallies()
+        self.kinds = Kinds()
         self.shown = Shown()
         self.drawn = Drawn(stream(seed, "trades"))
-        self.candles: dict[InstrumentId, Candles] = {}
+        self.charts: dict[InstrumentId, Chart] = {}
         self.marks: dict[InstrumentId, Marks] = {}
         self.regimes: dict[InstrumentId, Regimes] = {}
         self.approved = 0
         self.rails: dict[str, Verdicts] = {}
         self.orders: Counter[str] = Counter()
         self.findings: dict[tuple[str, str], Finding] = {}
-        self._bars: dict[InstrumentId, int] = {}
         self._entries = Entries()
+        self._extremes = Extremes()
+        self._concluded: tuple[object, Figures] | None = None
 
     def hear(self, recorded: Recorded) -> None:
         """Take the next event."""
@@ -104,11 +113,16 @@ class Summary:
 
     def figures(self) -> Figures:
         """Give all figures of what was heard so far."""
-        self._settle()
-        return conclude(self)
+        known = (self.events, sum(self.repairs.values()), tuple(self.remarks), len(self.assumptions))
+        if self._concluded is None or self._concluded[0] != known:
+            self._settle()
+            self._concluded = known, conclude(self)
+        return self._concluded[1]
 
     def _settle(self) -> None:
         """Bring the books of a currency to what its strategies said last: a fill is told before the next tick is."""
+        for strategy in self.strategies.values():
+            strategy.take_stock()
         for currency, books in self.books.items():
             own = [self.strategies[name] for name in self._in(currency)]
             books.pnl, books.fees = sum(one.pnl for one in own), sum(one.fees for one in own)
@@ -118,34 +132,43 @@ class Summary:
                     level.pass_time(self.last or 0)
             books.curve.mark(self.last or 0, books.pnl, (books.fees, self.slippage[currency]))
 
-    def told_repairs(self) -> tuple[Repair, ...]:
-        return tuple(Repair(what, count) for what, count in sorted(self.repairs.items()))
-
     # -- the books -----------------------------------------------------------------------------------------------------
 
     def _on_portfolio(self, _: Recorded, marked: PortfolioMarked) -> None:
         currency, at = marked.currency, marked.ts_init
-        books = self._books_of(currency)
-        books.mark(marked, self.slippage[currency], held=marked.gross != 0)
-        self.gross.setdefault(currency, Level()).mark(at, float(marked.gross))
-        self.net.setdefault(currency, Level()).mark(at, float(marked.net))
+        books = self.books.get(currency) or self._books_of(currency)
+        books.mark(marked, self.slippage[currency])
+        books.hold(at, held=bool(marked.gross))
+        self.gross[currency].mark(at, float(marked.gross))
+        self.net[currency].mark(at, float(marked.net))
 
     def _books_of(self, currency: str) -> Books:
-        return self.books.setdefault(currency, Books())
+        books = self.books.get(currency)
+        if books is None:
+            books = self.books[currency] = Books()
+            self.gross[currency], self.net[currency] = Level(), Level()
+        return books
 
     def _in(self, currency: str) -> list[str]:
         return [name for name, known in self.currencies.items() if known == currency]
 
     def _on_equity(self, _: Recorded, marked: EquityMarked) -> None:
-        books = self.strategies.get(marked.strategy)
+        name, at = marked.strategy, marked.ts_init
+        books = self.strategies.get(name)
         if books is None:
-            books = self.strategies[marked.strategy] = Books(Curve(most=LEAST_STRETCHES))
-        self.currencies[marked.strategy] = marked.currency
-        slippage = self._execution_of(marked.strategy).slippage
-        books.mark(marked, slippage, held=any(position.quantity for position in marked.positions))
-        whole = self._books_of(marked.currency)
-        whole.pass_time(marked.ts_init)
-        whole.held = any(self.strategies[name].held for name in self._in(marked.currency))
+            books = self.strategies[name] = Books(Curve(most=LEAST_STRETCHES))
+        self.currencies[name] = marked.currency
+        books.mark(marked, self._execution_of(name).slippage)
+        held = False
+        for position in marked.positions:
+            if position.quantity:
+                held = True
+                side = Side.BUY if position.quantity > 0 else Side.SELL
+                self._extremes.see((name, position.instrument, side), float(position.mark))
+        if held != books.held or books.marked_at is None:
+            books.hold(at, held=held)
+            whole = self._books_of(marked.currency)
+            whole.hold(at, held=any(self.strategies[other].held for other in self._in(marked.currency)))
 
     def _on_position(self, _: Recorded, changed: PositionChanged) -> None:
         if changed.quantity:
@@ -154,22 +177,18 @@ class Summary:
             self._entries.holds(changed.strategy, changed.instrument, side, known.now if known else None)
 
     def _on_closed(self, _: Recorded, closed: PositionClosed) -> None:
-        entry, regime = self._entries.closed(closed.strategy, closed.instrument, closed.side)
-        net, held = float(closed.net_pnl), closed.closed_at - closed.opened_at
-        self.trades.add(net, held)
-        self.by_strategy.add(closed.strategy, net, held)
-        self.by_instrument.add(closed.instrument, net, held)
-        if regime is not None:
-            self.by_regime.add(regime, net, held)
-        self.drawn.add(net)
+        holder = (closed.strategy, closed.instrument, closed.side)
+        entry, regime = self._entries.closed(*holder)
+        entry_price, exit_price = float(closed.entry_price), float(closed.exit_price)
+        adverse, favourable = self._extremes.closed(holder, entry_price, exit_price)
         trade = Trade(
             strategy=closed.strategy,
             instrument=closed.instrument,
             long=closed.side is Side.BUY,
             quantity=f"{closed.quantity.normalize():f}",
-            entry_price=float(closed.entry_price),
-            exit_price=float(closed.exit_price),
-            net=net,
+            entry_price=entry_price,
+            exit_price=exit_price,
+            net=float(closed.net_pnl),
             fees=float(closed.fees),
             opened_at=closed.opened_at,
             closed_at=closed.closed_at,
@@ -177,15 +196,33 @@ class Summary:
             exit_order=closed.closed_by,
             stopped=closed.stopped,
             regime=regime,
+            adverse=adverse,
+            favourable=favourable,
         )
+        self._count(trade)
+
+    def _count(self, trade: Trade) -> None:
+        net, held = trade.net, trade.closed_at - trade.opened_at
+        self.trades.add(net, held)
+        self.by_strategy.add(trade.strategy, net, held)
+        self.by_instrument.add(trade.instrument, net, held)
+        if trade.regime is not None:
+            self.by_regime.add(trade.regime, net, held)
+        self.kinds.add(trade)
+        self.drawn.add(trade)
         self.shown.add(self.trades.count, trade)
+        chart = self.charts.get(InstrumentId(trade.instrument))
+        if chart is not None:
+            chart.trades.append(trade)
+            chart.closed.add(trade.closed_at, net)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
     def _on_fill(self, _: Recorded, fill: OrderFilled) -> None:
         self._entries.filled(fill)
         price, waited = float(fill.price), self.execution.setdefault(fill.liquidity.value, Execution())
-        self.slippage[fill.currency] += add_cost(fill, price, waited, self._execution_of(fill.strategy))
+        venue = self.venues.setdefault(fill.instrument, Execution())
+        self.slippage[fill.currency] += add_cost(fill, price, waited, venue, self._execution_of(fill.strategy))
         if fill.slippage_bps is not None:
             self.slippages[max(-SLIPPAGE_EDGE, min(SLIPPAGE_EDGE, round(fill.slippage_bps)))] += 1
         mark = Mark(fill.ts_init, price, fill.side is Side.BUY, fill.client_order_id)
@@ -218,21 +255,36 @@ class Summary:
 
     def _on_bar(self, _: Recorded, bar: Bar) -> None:
         """Keep the shortest bars of an instrument."""
-        length, shortest = bar.interval.nanos, self._bars.get(bar.instrument)
-        if shortest is None or length < shortest:
-            self._bars[bar.instrument] = shortest = length
-            self.candles[bar.instrument] = Candles(length)
-        if length == shortest:
+        chart, length = self.charts.get(bar.instrument), bar.interval.nanos
+        if chart is None or length < chart.step:
+            before, chart = chart, Chart(length)
+            chart.track = before.track if before is not None else self._track(bar)
+            self.charts[bar.instrument] = chart
+        if length == chart.step:
             candle = Candle(bar.ts_open, bar.open, bar.high, bar.low, bar.close, bar.volume)
-            self.candles[bar.instrument].add(candle)
+            chart.recent.append(candle)
+            chart.candles.add(candle)
+            if chart.track is not None:
+                chart.track.mark(bar.ts_open + length, bar.close)
+
+    def _track(self, bar: Bar) -> Track | None:
+        if len(self.charts) >= MOST_TRACKS:
+            return None
+        track = Track()
+        track.mark(bar.ts_open, bar.open)
+        return track
 
     def _on_regime(self, _: Recorded, inferred: RegimeInferred) -> None:
         self.regimes.setdefault(inferred.instrument, Regimes()).tell(inferred.ts_init, inferred.regime)
 
     def _on_gap(self, _: Recorded, gap: MarketGap) -> None:
-        self.repairs[
-            f"{gap.kind.value.replace('_', ' ')} of {gap.instrument}: a gap in the feed, played as it was"
-        ] += 1
+        key = (gap.instrument, gap.kind.value)
+        found = self.gaps.get(key)
+        if found is None:
+            found = self.gaps[key] = Gap(*key, first=gap.ts_init)
+        found.count += 1
+        found.missing += gap.missing
+        found.longest = max(found.longest, gap.missing)
 
     # -- what went wrong -----------------------------------------------------------------------------------------------
 
@@ -240,7 +292,7 @@ class Summary:
         self._find(recorded, alert.component, alert.code, alert.severity, alert.message)
 
     def _on_dead(self, recorded: Recorded, dead: DeadLetter) -> None:
-        self._find(recorded, dead.component, "dead_letter", Severity.CRITICAL, f"{dead.source}: {dead.reason}")
+        self._find(recorded, dead.component, DEAD_LETTER, Severity.CRITICAL, f"{dead.source}: {dead.reason}")
 
     def _find(self, recorded: Recorded, component: str, code: str, severity: Severity, message: str) -> None:
         key = (component, code)

@@ -1,8 +1,9 @@
 """Files of bars, trades or quotes as a market: with what is assumed between their rows."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import chain
 
 from contracts.event import Event
 from contracts.market import Bar, Quote, Trade
@@ -14,7 +15,7 @@ from eventstore.marketdata.forms import BadFile
 from eventstore.marketfiles import Market, read_market
 from services.backtest.listed import listing_with
 from services.backtest.settings import BacktestSettings, DataKind, DataSource, Unusable
-from services.backtest.sources import Source
+from services.backtest.sources import Change, Keep, Reading, Source, as_read, as_told
 from services.backtest.wiring import Nature
 from venues.instruments import Listing
 from venues.simulated.barpath import BarPath, BarPathSettings
@@ -24,17 +25,27 @@ _AROUND_TRADES = ("the market stands around each trade, --spread wide, and shows
 _SEVERAL = ("an order that was decided on as bars of several instruments closed may trade at the price of that close",)
 
 
-def tables(data: DataSource, asked: BacktestSettings) -> Source:
+def tables(data: DataSource, asked: BacktestSettings, change: Change = as_told, keep: Keep = as_read) -> Source:
     """Open files of rows; raises `Unusable`, and so do its events where a file is bad."""
-    mapping = FileMapping(venue=asked.venue, kind=Rows(data.kind.value))
+    mapping = FileMapping(
+        venue=asked.venue,
+        kind=Rows(data.kind.value),
+        symbol=asked.symbol,
+        columns=asked.columns,
+        sizes=asked.sizes,
+        zone=asked.zone,
+        bar_time=asked.bar_time,
+    )
     try:
         market = read_market(data.files, mapping, Policy.REPAIR if asked.repair else Policy.ERROR)
     except BadFile as bad:
         raise _refused(bad, asked) from None
     listing, rules = listing_with(_first_prices(market, mapping))
-    events, interval, assumed = _played(data.kind, market, listing, asked)
+    reading = keep(Reading(_checked(market.lists, asked), lambda: market.found.rows, market.found.by_kind))
+    told = change(chain.from_iterable(reading.lists))
+    events, interval, assumed = _played(data.kind, market, told, listing, asked)
     nature = Nature(interval, _currency(market, listing))
-    return Source(events, listing, nature, lambda: market.found.rows, market.found.by_kind, (*rules, *assumed))
+    return Source(events, listing, nature, reading.rows_done, reading.repairs, (*market.found.notes, *rules, *assumed))
 
 
 def _currency(market: Market, listing: Listing) -> str | None:
@@ -46,14 +57,15 @@ def _currency(market: Market, listing: Listing) -> str | None:
 Played = tuple[Iterator[Event], Interval | None, tuple[str, ...]]
 
 
-def _played(kind: DataKind, market: Market, listing: Listing, asked: BacktestSettings) -> Played:
+def _played(
+    kind: DataKind, market: Market, events: Iterator[Event], listing: Listing, asked: BacktestSettings
+) -> Played:
     """Put what may have happened between two rows in its place."""
-    events = _checked(market.events, asked)
     match kind:
         case DataKind.BARS:
             interval = market.longest_bar
             assert interval is not None
-            settings = BarPathSettings(spread_bps=asked.spread_bps)
+            settings = BarPathSettings(order=asked.path, spread_bps=asked.spread_bps)
             assumed = (*settings.assumptions(), *(_SEVERAL if len(market.instruments) > 1 else ()))
             return on_tick(BarPath(settings).walk(events, interval), listing), interval, assumed
         case DataKind.TRADES:
@@ -113,12 +125,13 @@ def on_tick(events: Iterator[Event], listing: Listing) -> Iterator[Event]:
             yield event
 
 
-def _checked(events: Iterator[Event], asked: BacktestSettings) -> Iterator[Event]:
+def _checked(lists: Iterator[list[Event]], asked: BacktestSettings) -> Generator[list[Event], None, None]:
     try:
-        yield from events
+        yield from lists
     except BadFile as bad:
         raise _refused(bad, asked) from None
 
 
 def _refused(bad: BadFile, asked: BacktestSettings) -> Unusable:
-    return Unusable(str(bad), "" if asked.repair else "that policy is --repair")
+    mendable = "the policy repair" in str(bad) and not asked.repair
+    return Unusable(str(bad), "that policy is --repair" if mendable else "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from heapq import heappush, heappushpop
 
 from contracts.books import EquityMarked, PortfolioMarked
@@ -32,14 +33,30 @@ class Books:
     held: bool = False
     held_ns: int = 0
     marked_at: int | None = None
+    told: tuple[Decimal, ...] = ()
 
-    def mark(self, marked: EquityMarked | PortfolioMarked, slippage: float, *, held: bool) -> None:
-        earned = marked.realized_pnl + marked.unrealized_pnl - marked.fees + marked.funding
-        self.capital, self.pnl = float(marked.equity - earned), float(earned)
-        self.fees, self.funding = float(marked.fees), float(marked.funding)
+    def mark(self, marked: EquityMarked | PortfolioMarked, slippage: float) -> None:
+        """Take what the books say; most of what they say is that nothing has changed."""
+        told = (marked.equity, marked.realized_pnl, marked.unrealized_pnl, marked.fees, marked.funding)
+        if told == self.told:
+            return
+        self.told = told
+        self.pnl = float(marked.realized_pnl + marked.unrealized_pnl - marked.fees + marked.funding)
+        self.fees = float(marked.fees)
         self.curve.mark(marked.ts_init, self.pnl, (self.fees, slippage))
-        self.pass_time(marked.ts_init)
-        self.held = held
+
+    def take_stock(self) -> None:
+        """Work out what need not be known at every mark."""
+        if self.told:
+            equity, realized, unrealized, fees, funding = self.told
+            self.capital = float(equity - (realized + unrealized - fees + funding))
+            self.funding = float(funding)
+
+    def hold(self, now: int, *, held: bool) -> None:
+        """Begin to hold something, or hold nothing any more."""
+        if held != self.held or self.marked_at is None:
+            self.pass_time(now)
+            self.held = held
 
     def pass_time(self, now: int) -> None:
         if self.marked_at is not None and self.held and now > self.marked_at:
@@ -101,21 +118,26 @@ class Shown:
 
 @dataclass(slots=True)
 class Drawn:
-    """A fair sample of all profits: each has the same chance to be in it.
+    """A fair sample of all trades: each has the same chance to be in it.
 
     J. Vitter, Random Sampling with a Reservoir, ACM Trans. Math. Software 11 (1985), algorithm R.
     """
 
     chance: Chance
     heard: int = 0
-    values: list[float] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
 
-    def add(self, value: float) -> None:
+    def add(self, trade: Trade) -> None:
         self.heard += 1
-        if len(self.values) < RESERVOIR:
-            self.values.append(value)
+        if len(self.trades) < RESERVOIR:
+            self.trades.append(trade)
         elif (place := self.chance.word() % self.heard) < RESERVOIR:
-            self.values[place] = value
+            self.trades[place] = trade
+
+    @property
+    def values(self) -> list[float]:
+        """Their profits."""
+        return [trade.net for trade in self.trades]
 
 
 @dataclass(slots=True)
@@ -147,3 +169,86 @@ class Entries:
 
     def closed(self, strategy: str, instrument: InstrumentId, side: Side) -> tuple[str, str | None]:
         return self.opened.pop((strategy, instrument, side), ("", None))
+
+
+Holder = tuple[str, InstrumentId, Side]
+"""Whose position in what, and which way."""
+
+
+@dataclass(slots=True)
+class Extremes:
+    """The lowest and the highest price that was seen of each position while it is held."""
+
+    open: dict[Holder, list[float]] = field(default_factory=dict)
+
+    def see(self, holder: Holder, price: float) -> None:
+        seen = self.open.get(holder)
+        if seen is None:
+            self.open[holder] = [price, price]
+        elif price < seen[0]:
+            seen[0] = price
+        elif price > seen[1]:
+            seen[1] = price
+
+    def closed(self, holder: Holder, entry: float, end: float) -> tuple[float, float]:
+        """Give how far the price went against it and for it, as shares of the entry; its ends were seen too."""
+        low, high = self.open.pop(holder, [entry, entry])
+        down, up = 1 - min(low, entry, end) / entry, max(high, entry, end) / entry - 1
+        return (down, up) if holder[2] is Side.BUY else (up, down)
+
+
+LENGTHS = tuple(
+    (name, seconds * 1_000_000_000)
+    for name, seconds in (
+        ("up to 1 min", 60),
+        ("up to 5 min", 300),
+        ("up to 15 min", 900),
+        ("up to 1 h", 3600),
+        ("up to 4 h", 14_400),
+        ("up to 1 d", 86_400),
+        ("up to 1 week", 604_800),
+    )
+)
+LONGER = "longer"
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_HOUR = 3600 * 1_000_000_000
+_EPOCH_WEEKDAY = 3
+"""1970-01-01 was a Thursday."""
+
+
+@dataclass(slots=True)
+class Moved:
+    """Excursions of trades of one kind, added up."""
+
+    count: int = 0
+    adverse: float = 0.0
+    favourable: float = 0.0
+    change: float = 0.0
+
+    def add(self, trade: Trade) -> None:
+        self.count += 1
+        self.adverse += trade.adverse
+        self.favourable += trade.favourable
+        self.change += trade.change
+
+
+@dataclass(slots=True)
+class Kinds:
+    """Closed trades added up by what they were and when."""
+
+    sides: TradeTallies = field(default_factory=TradeTallies)
+    hours: TradeTallies = field(default_factory=TradeTallies)
+    weekdays: TradeTallies = field(default_factory=TradeTallies)
+    held: TradeTallies = field(default_factory=TradeTallies)
+    ends: TradeTallies = field(default_factory=TradeTallies)
+    moved: dict[str, Moved] = field(default_factory=dict)
+
+    def add(self, trade: Trade) -> None:
+        net, held, hour = trade.net, trade.closed_at - trade.opened_at, trade.opened_at // _HOUR
+        self.sides.add("long" if trade.long else "short", net, held)
+        self.hours.add(f"{hour % 24:02}:00", net, held)
+        self.weekdays.add(WEEKDAYS[(hour // 24 + _EPOCH_WEEKDAY) % 7], net, held)
+        self.held.add(next((name for name, most in LENGTHS if held <= most), LONGER), net, held)
+        self.ends.add("a protective stop" if trade.stopped else "an order", net, held)
+        for kind in ("all", "winners" if net > 0 else "losers", "long" if trade.long else "short"):
+            self.moved.setdefault(kind, Moved()).add(trade)

@@ -116,9 +116,15 @@ class Bars(Component):
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> Iterator[Bar] | None:
+        instrument = quote.instrument
+        bar = self._finest.get(instrument)
+        if bar is not None and quote.ts_init < bar.ts_close:
+            if not self._from_trades:
+                bar.add((quote.bid + quote.ask) / 2, 0.0)
+            return None
         if self._from_trades:
-            return self._look_at_the_time(quote, quote.instrument)
-        return self._add(quote, quote.instrument, (quote.bid + quote.ask) / 2, 0.0)
+            return self._look_at_the_time(quote, instrument)
+        return self._add(quote, instrument, (quote.bid + quote.ask) / 2, 0.0)
 
     @on(ClockTick)
     def on_clock(self, tick: ClockTick) -> Iterator[Bar] | None:

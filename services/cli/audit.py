@@ -6,15 +6,18 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from pathlib import Path
 
 import typer
 from pydantic import BaseModel, ValidationError
 
 from contracts.ownership import ROLES
+from services.backtest.rundirectory import RunDirectory
 from services.catalog import BLUEPRINTS
 from services.cli.errors import ExitCode, misused
 from services.cli.progress import progress
-from services.cli.record import Source, chosen_span, opened, source_named
+from services.cli.record import Record, Source, chosen_span, opened, source_named
+from services.cli.runrecord import RunRecord, run_in
 from services.cli.settings import StackSettings, current
 from services.cli.verdicts import Outcome, print_json, print_outcome
 from tape.audit import Audit, Audits
@@ -35,6 +38,7 @@ def audit(
     stop: int | None,
     assignments: Sequence[str],
     source: str,
+    run: Path | None,
     *,
     all_of_them: bool,
     as_json: bool,
@@ -42,11 +46,16 @@ def audit(
     """Audit one component, or all of them in one pass; with `assignments`, under other settings."""
     names = _chosen(component, all_of_them=all_of_them)
     changes = _changes(assignments, component)
-    today = {name: _settings_of_today(BLUEPRINTS[name]) for name in names}
-    settings = {name: _changed(BLUEPRINTS[name], today[name], changes.get(name, {})) for name in names}
-    judging = judge(current(), source_named(source), settings, frozenset(changes), start, stop)
+    past = None if run is None else run_in(run)
+    begins = _settings_of_today(names) if past is None else _settings_of_the_run(past, names, all_of_them=all_of_them)
+    settings = {name: _changed(BLUEPRINTS[name], begun, changes.get(name, {})) for name, begun in begins.items()}
+    what_if = frozenset(changes)
+    if past is None:
+        judging = judge(current(), source_named(source), settings, what_if, start, stop)
+    else:
+        judging = judge_record(RunRecord(past), Source.RUN, past.blueprints, settings, what_if, start, stop)
     try:
-        with _silent_about_the_past():
+        with silent_about_the_past():
             outcome = asyncio.run(judging)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -56,7 +65,7 @@ def audit(
 
 
 @contextmanager
-def _silent_about_the_past() -> Iterator[None]:
+def silent_about_the_past() -> Iterator[None]:
     """What a component could not handle was shown when it happened; now it is compared like all that it said."""
     logger = logging.getLogger("tape")
     usual = logger.level
@@ -75,26 +84,46 @@ async def judge(
     start: int | None,
     stop: int | None,
 ) -> Outcome:
+    """Judge on the event store or the tape what `judge_record` judges."""
+    async with opened(source, stack) as record:
+        return await judge_record(record, source, BLUEPRINTS, settings, what_if, start, stop)
+
+
+async def judge_all(record: Record, source: Source, start: int | None, stop: int | None) -> Outcome:
+    """Judge every component on a record, each under the settings of its leases."""
+    return await judge_record(
+        record, source, BLUEPRINTS, _settings_of_today(tuple(BLUEPRINTS)), frozenset(), start, stop
+    )
+
+
+async def judge_record(
+    record: Record,
+    source: Source,
+    blueprints: Mapping[str, Blueprint],
+    settings: Mapping[str, BaseModel],
+    what_if: frozenset[str],
+    start: int | None,
+    stop: int | None,
+) -> Outcome:
     """Judge the components that have `settings`; those in `what_if` keep them, the others follow their leases."""
     began = time.monotonic()
-    async with opened(source, stack) as record:
-        extent = await record.extent()
-        first, last = chosen_span(extent, start, stop, source)
-        span = Span(first, last, extent.first, extent.whole_from, extent.holes, extent.cuts)
-        trial = []
-        for name, wanted in settings.items():
-            blueprint, keeps = BLUEPRINTS[name], name in what_if
-            begins = wanted if keeps else blueprint.settings_of(await record.first_lease(name), wanted)
-            trial.append(Audit(blueprint, begins, span, keep_settings=keeps))
-        audits = Audits(trial)
-        with progress(extent.first, last) as reached:
-            events = 0
-            async with aclosing(record.messages(extent.first, last, audits.reads)) as batches:
-                async for batch in batches:
-                    audits.take(batch)
-                    events += len(batch)
-                    reached(batch[-1].position, events)
-                    await asyncio.sleep(0)  # here Ctrl-C is heard
+    extent = await record.extent()
+    first, last = chosen_span(extent, start, stop, source)
+    span = Span(first, last, extent.first, extent.whole_from, extent.holes, extent.cuts)
+    trial = []
+    for name, wanted in settings.items():
+        blueprint, keeps = blueprints[name], name in what_if
+        begins = wanted if keeps else blueprint.settings_of(await record.first_lease(name), wanted)
+        trial.append(Audit(blueprint, begins, span, keep_settings=keeps))
+    audits = Audits(trial)
+    with progress(extent.first, last) as reached:
+        events = 0
+        async with aclosing(record.messages(extent.first, last, audits.reads)) as batches:
+            async for batch in batches:
+                audits.take(batch)
+                events += len(batch)
+                reached(batch[-1].position, events)
+                await asyncio.sleep(0)  # here Ctrl-C is heard
     return Outcome(source.value, span, time.monotonic() - began, bool(what_if), audits.verdicts())
 
 
@@ -132,11 +161,17 @@ def _changes(assignments: Sequence[str], component: str | None) -> Changes:
     return changes
 
 
-def _settings_of_today(blueprint: Blueprint) -> BaseModel:
+def _settings_of_today(names: Sequence[str]) -> Mapping[str, BaseModel]:
     try:
-        return load(blueprint.settings, blueprint.name)
+        return {name: load(BLUEPRINTS[name].settings, name) for name in names}
     except SystemExit as refusal:
         misused(str(refusal.code))
+
+
+def _settings_of_the_run(run: RunDirectory, names: Sequence[str], *, all_of_them: bool) -> Mapping[str, BaseModel]:
+    if absent := [name for name in names if name not in run.settings and not all_of_them]:
+        misused(f"{absent[0]} had no part in the run", f"there were {', '.join(run.settings)}")
+    return {name: settings for name, settings in run.settings.items() if name in names}
 
 
 def _changed(blueprint: Blueprint, settings: BaseModel, changes: Mapping[str, str]) -> BaseModel:

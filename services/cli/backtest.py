@@ -13,9 +13,10 @@ from types import FrameType
 
 import typer
 
-from services.backtest import manifest
+from services.backtest import manifest, rundirectory
 from services.backtest.assumptions import assumptions
 from services.backtest.figures import Figures
+from services.backtest.log import FILE as LOG
 from services.backtest.log import LogWriter
 from services.backtest.playing import play
 from services.backtest.run import Ending, Run
@@ -28,7 +29,7 @@ from services.cli.errors import ExitCode, fail, misused
 from services.cli.output import number, plain
 from services.cli.progress import progress
 
-LOG, FIGURES, REPORT = "log.jsonl.gz", "figures.json", "report.html"
+FIGURES, REPORT = "figures.json", "report.html"
 INTERRUPTED = 130
 """What a shell expects of a command that was stopped by Ctrl-C."""
 
@@ -87,7 +88,7 @@ def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, 
             wiring = wire(asked, usual(), there.source.listing, there.source.nature)
         else:
             manifest.require_same_data(past.manifest, there.files, there.positions)
-            wiring = Wiring(blueprints(there.source.listing), past.manifest.settings)
+            wiring = Wiring(blueprints(there.source.listing), past.manifest.settings, asked.training_s)
         made = manifest.manifest_of(data.kind.value, there.files, there.positions, asked, wiring)
         _begin(arguments.out, made)
         taken_for_granted = assumptions(wiring, there.source)
@@ -105,9 +106,12 @@ def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, 
         repairs = there.source.repairs()
         for what, count in repairs.items():
             summary.repaired(what, count)
+        for remark in run.remarks():
+            summary.remark(remark)
         if ending is not Ending.COMPLETE:
             summary.remark(f"This is not the whole run. It was {ending.value}: {why}.")
         document = manifest.result(run, ending, why, sha256, repairs, taken_for_granted)
+        document["listed"] = rundirectory.unlisted(there.source.listing)
         text = manifest.text_of(made, document)
         (arguments.out / manifest.FILE).write_text(text)
         figures = summary.figures()
@@ -180,6 +184,9 @@ def _lines(ended: Ended) -> Iterator[str]:
             yield f"  {one.name:<14} {one.net_pnl:+12,.2f} {money}, {one.trades.count} trades"
     for repair in figures.repairs:
         yield f"data: {number(repair.count)} {repair.what}"
+    for found in figures.findings:
+        if found.code == "dead_letter":
+            yield f"dead letters of {found.component}: {number(found.count)}, the first at {found.message}"
     for remark in figures.remarks:
         yield f"note: {remark}"
     if ended.document["log_sha256"]:

@@ -1,17 +1,18 @@
 """What a run of the past needs from this machine: the data that was named, and the settings that hold here."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from services.backtest import sources
-from services.backtest.datafiles import DataFile, look_at
+from services.backtest.datafiles import DataFile, is_table
+from services.backtest.prequentialmodels import causal
 from services.backtest.settings import BacktestSettings, DataSource
-from services.backtest.sources import Source
-from services.backtest.wiring import ORDER
-from services.catalog import BLUEPRINTS
+from services.backtest.sources import Change, Source, as_read, as_told
+from services.backtest.wiring import SETTINGS
+from services.cli.backtestcache import keeping, looked_at
 from services.cli.errors import misused
 from tape.settings import load
 
@@ -29,21 +30,28 @@ class Opened:
 
 
 @contextmanager
-def opened(data: DataSource, asked: BacktestSettings) -> Iterator[Opened]:
+def opened(data: DataSource, asked: BacktestSettings, change: Change = as_told) -> Iterator[Opened]:
     """Open files or a record; raises `Unusable`."""
     if data.kind.is_record:
         from services.cli.backtestrecord import recorded  # noqa: PLC0415 # no server is needed for files
 
-        with recorded(data) as (source, first, last):
+        causally = change if asked.train else lambda events: causal(change(events))
+        with recorded(data, asked, causally) as (source, first, last):
             yield Opened(source, (), f"{first}-{last}", last - first + 1)
         return
-    files = look_at(data.files)
-    yield Opened(sources.files(data, asked), files, None, sum(file.rows for file in files))
+    files = looked_at(data.files, asked)
+    with keeping(data.kind, files, None, asked) if _is_slow(data) else nullcontext(as_read) as keep:
+        yield Opened(sources.files(data, asked, change, keep), files, None, sum(file.rows for file in files))
+
+
+def _is_slow(data: DataSource) -> bool:
+    """Say whether reading takes longer than reading it from a cache would: of Parquet it does not."""
+    return not all(map(is_table, data.files))
 
 
 def usual() -> Mapping[str, BaseModel]:
     """Give the settings that the components would run with here, or leave with a line that names what is wrong."""
     try:
-        return {name: load(BLUEPRINTS[name].settings, name) for name in ORDER}
+        return {name: load(settings, name) for name, settings in SETTINGS.items()}
     except SystemExit as refusal:
         misused(str(refusal.code))

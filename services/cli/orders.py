@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
 from services.cli.errors import fail
 from services.cli.output import plain, table
@@ -19,13 +20,19 @@ _COLUMNS = """
 """
 
 
-def show_orders(order_id: str | None, strategy: str | None, limit: int, *, only_open: bool, as_json: bool) -> None:
-    """Print the last orders, those that are open, or all that is known of one."""
-    with open_store() as store:
-        rows = _rows(store, order_id, strategy, limit, only_open=only_open)
-        if order_id is not None and not rows:
-            fail(*store.unknown_order(order_id))
-        notes = store.notes("orders")
+def show_orders(
+    order_id: str | None, strategy: str | None, limit: int, run: Path | None, *, only_open: bool, as_json: bool
+) -> None:
+    """Print the last orders, those that are open, or all that is known of one; of a `run`, or of the event store."""
+    notes: list[str] = []
+    if run is not None:
+        rows = _rows_of_run(run, order_id, strategy, limit, only_open=only_open)
+    else:
+        with open_store() as store:
+            rows = _rows(store, order_id, strategy, limit, only_open=only_open)
+            if order_id is not None and not rows:
+                fail(*store.unknown_order(order_id))
+            notes = store.notes("orders")
     if as_json:
         print(json.dumps({"orders": rows, "notes": notes}, default=plain, indent=2))
         return
@@ -56,6 +63,26 @@ def _rows(store: Store, order_id: str | None, strategy: str | None, limit: int, 
     query = f"SELECT {_COLUMNS} FROM orders {where} ORDER BY created_position DESC LIMIT %s"
     values: list[object] = [value for value in wanted.values() if value is not None]
     return store.rows(query, [*values, limit])[::-1]
+
+
+def _rows_of_run(
+    directory: Path, order_id: str | None, strategy: str | None, limit: int, *, only_open: bool
+) -> list[Row]:
+    from services.cli.runrecord import run_in  # noqa: PLC0415 # slow to import
+    from services.cli.runrows import fold_orders, unknown_order  # noqa: PLC0415
+
+    run = run_in(directory)
+    found = [
+        row
+        for row in fold_orders(run)
+        if order_id in (None, row["client_order_id"])
+        and strategy in (None, row["strategy"])
+        and not (only_open and row["status"] in CLOSED)
+    ]
+    if order_id is not None and not found:
+        fail(*unknown_order(run, order_id))
+    shown = [name.strip() for name in _COLUMNS.split(",")]
+    return [{name: row[name] for name in shown} for row in found[-limit:]]
 
 
 def _print(rows: Sequence[Row]) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
 from services.cli.orders import amount
 from services.cli.output import plain, table
@@ -15,12 +16,19 @@ _LAST_DAY = """
 """
 
 
-def show_positions(*, flat_too: bool, as_json: bool) -> None:
-    with open_store() as store:
-        positions = [row for row in store.rows(POSITIONS) if row["quantity"] or flat_too]
-        equity = store.rows(EQUITY)
-        last_day = store.rows(_LAST_DAY)
-        notes = store.notes("positions", "equity", "strategy_pnl")
+def show_positions(run: Path | None, *, flat_too: bool, as_json: bool) -> None:
+    """Print what is held, of a `run` at its end, or of the event store."""
+    notes: list[str] = []
+    if run is not None:
+        from services.cli.runrecord import run_in  # noqa: PLC0415 # slow to import
+        from services.cli.runrows import fold_books  # noqa: PLC0415
+
+        positions, equity, last_day = fold_books(run_in(run))
+    else:
+        with open_store() as store:
+            positions, equity, last_day = store.rows(POSITIONS), store.rows(EQUITY), store.rows(_LAST_DAY)
+            notes = store.notes("positions", "equity", "strategy_pnl")
+    positions = [row for row in positions if row["quantity"] or flat_too]
     if as_json:
         document = {"positions": positions, "equity": equity, "last_day": last_day, "notes": notes}
         print(json.dumps(document, default=plain, indent=2))

@@ -52,13 +52,22 @@ class Original:
 class Source(Enum):
     STORE = "store"
     TAPE = "tape"
+    RUN = "run"
+    """The log of a backtest, in the directory of that run."""
+
+    @property
+    def words(self) -> str:
+        return {Source.STORE: "the event store", Source.TAPE: "the tape", Source.RUN: "the log of the run"}[self]
+
+
+_SERVERS = (Source.STORE, Source.TAPE)
 
 
 def source_named(name: str) -> Source:
-    try:
-        return Source(name)
-    except ValueError:
-        misused(f"--source {name}: not a record", f"use {' or '.join(source.value for source in Source)}")
+    known = {source.value: source for source in _SERVERS}
+    if name not in known:
+        misused(f"--source {name}: not a record", f"use {' or '.join(known)}")
+    return known[name]
 
 
 class Record(Protocol):
@@ -117,7 +126,7 @@ class StoreRecord:
     async def originals(self, start: int, stop: int, types: Types) -> AsyncGenerator[list[Original], None]:
         async with aclosing(self.messages(start, stop, types)) as batches:
             async for batch in batches:
-                yield [_original(message) for message in batch]
+                yield [original_of(message) for message in batch]
 
 
 class TapeRecord:
@@ -156,7 +165,8 @@ class TapeRecord:
                 ]
 
 
-def _original(message: Recorded | Unreadable) -> Original:
+def original_of(message: Recorded | Unreadable) -> Original:
+    """Give a message as it was put on the tape, but for its trace."""
     if isinstance(message, Unreadable):
         return Original(message.position, message.subject, _kept(message.headers), message.payload, 0)
     event = message.event
@@ -184,7 +194,7 @@ def _time(payload: bytes) -> int:
 
 def chosen_span(extent: Extent, start: int | None, stop: int | None, source: Source) -> tuple[int, int]:
     """Give the positions that are meant, as far as they are on record."""
-    where = "the event store" if source is Source.STORE else "the tape"
+    where = source.words
     if not extent.last:
         fail(f"{where} holds nothing yet")
     first, last = start or extent.first, min(stop or extent.last, extent.last)

@@ -14,8 +14,8 @@ _ID = re.compile(r"-(\d+)-\d+$")
 _LATER = 1_000_000
 """Positions behind an order within which the last answers to it are looked for."""
 
-_REQUESTS = (CancelIntent, AmendIntent, AmendApproved, AmendRejected)
-_TIMELINE = (*VENUE_COMMANDS, *VENUE_REPORTS, *_REQUESTS)
+REQUESTS = (CancelIntent, AmendIntent, AmendApproved, AmendRejected)
+_TIMELINE = (*VENUE_COMMANDS, *VENUE_REPORTS, *REQUESTS)
 _INTENTS = "type IN ('OrderIntent', 'ProtectiveIntent')"
 _BOOKS = "type IN ('PositionChanged', 'PositionClosed')"
 _NAMES_ORDER = """

@@ -6,12 +6,14 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NothingCame
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
+from contracts.ownership import matches
 from services.cli import broker
 from services.cli.causes import Step, causes
 from services.cli.errors import fail, misused, not_running
@@ -37,13 +39,25 @@ class Line:
 
 
 def show_tape(
-    start: int | None, stop: int | None, since: str | None, subject: str, *, follow: bool, as_json: bool
+    start: int | None,
+    stop: int | None,
+    since: str | None,
+    subject: str,
+    run: Path | None,
+    *,
+    follow: bool,
+    as_json: bool,
 ) -> None:
-    """Print what the tape holds between two positions; with `follow`, also what comes."""
+    """Print what the tape, or the log of a `run`, holds between two positions; with `follow`, also what comes."""
     if start is not None and since is not None:
         misused("--from and --since both say where to begin", "give one of them")
     began = _moment(since) if since is not None else None
     try:
+        if run is not None:
+            if follow:
+                misused("--follow: a run that was says nothing more", "leave it out")
+            _print_run(run, start or 1, stop, began, subject, as_json=as_json)
+            return
         asyncio.run(_print_tape(start, stop, began, subject, follow=follow, as_json=as_json))
     except (KeyboardInterrupt, BrokenPipeError):
         return
@@ -57,6 +71,38 @@ def _moment(text: str) -> datetime:
     except ValueError:
         misused(f"--since {text}: neither a duration (10m, 2h) nor a time (2026-01-31T12:00:00Z)")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _print_run(
+    directory: Path, start: int, stop: int | None, since: datetime | None, subject: str, *, as_json: bool
+) -> None:
+    from services.cli.runrecord import lines_of, run_in  # noqa: PLC0415 # slow to import
+
+    known: dict[int, Step] = {}
+    for read in lines_of(run_in(directory)):
+        if stop is not None and read.position > stop:
+            return
+        if read.cause is None:
+            known.clear()  # every cause of what it leads to comes after it
+        known[read.position] = Step(read.position, read.subject, read.cause)
+        if read.position < start or not matches(read.subject, subject):
+            continue
+        line = Line(read.position, read.subject, read.header, read.cause, _object(read.payload))
+        if since is None or _known_at(line) >= since:
+            _print(line, _chain(known, line) if line.subject.startswith(_CHAINED) else [], as_json=as_json)
+
+
+def _known_at(line: Line) -> datetime:
+    ts = (line.payload or {}).get("ts_init")
+    return datetime.fromtimestamp(ts / 1e9 if isinstance(ts, int) else 0, UTC)
+
+
+def _chain(known: dict[int, Step], line: Line) -> list[Step]:
+    chain, cause = [], line.cause
+    while cause in known:
+        chain.append(known[cause])
+        cause = known[cause].cause
+    return chain
 
 
 async def _print_tape(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from contracts.codec import write
@@ -18,12 +19,49 @@ from services.cli.words import denials, words
 Json = dict[str, Any]
 
 
-def explain_order(order_id: str, *, as_json: bool) -> None:
+def explain(what: str, run: Path | None, *, as_json: bool) -> None:
+    """Print what led to an order, or to the event at a position; of a `run`, or of the event store."""
+    if what.isdecimal():
+        _explain_position(int(what), run, as_json=as_json)
+    else:
+        _explain_order(what, run, as_json=as_json)
+
+
+def _explain_position(position: int, directory: Path | None, *, as_json: bool) -> None:
+    if directory is None:
+        with open_store() as store:
+            chain = store.causes(position)
+        where = "the event store"
+    else:
+        from services.cli.runrecord import run_in  # noqa: PLC0415 # slow to import
+        from services.cli.runstory import chain_in  # noqa: PLC0415
+
+        chain, where = chain_in(run_in(directory), position), str(directory)
+    if not chain:
+        fail(f"there is no position {position} in {where}")
+    if as_json:
+        print(json.dumps(list(map(_event_json, chain)), default=plain, indent=2))
+        return
+    _section("because of", chain[:-1])
+    _section("what was said", chain[-1:])
+
+
+def _explain_order(order_id: str, directory: Path | None, *, as_json: bool) -> None:
     """Print all that led to an order and all that came of it; also of one that was refused."""
-    with open_store() as store:
-        story = story_of(store, order_id)
+    if directory is None:
+        with open_store() as store:
+            story = story_of(store, order_id)
+            if story.is_empty:
+                fail(*store.unknown_order(order_id))
+    else:
+        from services.cli.runrecord import run_in  # noqa: PLC0415 # slow to import
+        from services.cli.runrows import unknown_order  # noqa: PLC0415
+        from services.cli.runstory import story_in  # noqa: PLC0415
+
+        run = run_in(directory)
+        story = story_in(run, order_id)
         if story.is_empty:
-            fail(*store.unknown_order(order_id))
+            fail(*unknown_order(run, order_id))
     if as_json:
         print(json.dumps(_as_json(story), default=plain, indent=2))
     else:

@@ -5,8 +5,10 @@ from decimal import Decimal
 from functools import singledispatch
 
 from contracts.books import PositionChanged, PositionClosed
+from contracts.control import Alert, DeadLetter, GuardSet, LeaseTaken, TradingStateSet
 from contracts.event import Event
 from contracts.market import Bar, Funding, Quote, Trade
+from contracts.models import ModelPromoted, ModelPublished, ModelRetired, TrainFailed
 from contracts.orders import (
     AmendApproved,
     AmendIntent,
@@ -25,6 +27,9 @@ from contracts.orders import (
     RiskApproved,
     RiskRejected,
 )
+from contracts.presets import PresetSelected
+from contracts.regimes import DirectionInferred, DriftDetected, RegimeInferred
+from contracts.signals import SignalGiven
 from contracts.types import Side, TrailKind
 from contracts.venue import AmendOrder, SubmitOrder, VenueAccepted, VenueAmended, VenueFilled, VenueTriggered
 from services.cli.orders import amount
@@ -151,6 +156,85 @@ def _(closed: PositionClosed) -> str:
     held = f"{_did(closed.side)} {amount(closed.quantity)} at {amount(closed.entry_price)}"
     stopped = ", stopped" if closed.stopped else ""
     return f"{held}, left at {amount(closed.exit_price)}{stopped}: {amount(closed.net_pnl)} after fees and funding"
+
+
+@words.register
+def _(inferred: RegimeInferred) -> str:
+    sure = f"confidence {inferred.confidence:.2f}{'' if inferred.confident else ', too little'}"
+    shares = zip(inferred.states, inferred.probabilities, strict=True)
+    of_each = ", ".join(f"{state} {share:.2f}" for state, share in shares)
+    return f"{inferred.instrument} {inferred.regime}, {sure} ({of_each}) by {inferred.model_id} at {inferred.close}"
+
+
+@words.register
+def _(inferred: DirectionInferred) -> str:
+    return f"{inferred.instrument} up {inferred.up:.2f} in {inferred.horizon} observations, by {inferred.model_id}"
+
+
+@words.register
+def _(drift: DriftDetected) -> str:
+    of = "" if drift.feature is None else f" of {drift.feature.value}"
+    measured = f"{drift.kind.value}{of} {drift.statistic:.3g} beyond {drift.threshold:.3g}"
+    return f"{drift.instrument} {measured}: {drift.model_id}"
+
+
+@words.register
+def _(model: ModelPublished) -> str:
+    gate = "it passed" if model.passed else f"it did not pass: {model.gate}"
+    return f"{model.instrument} {model.family.value} {model.model_id}, {gate}"
+
+
+@words.register
+def _(model: ModelPromoted) -> str:
+    before = "" if model.replaces is None else f" in place of {model.replaces}"
+    return f"{model.instrument} {model.family.value} {model.model_id}{before}: {model.reason} (by {model.by})"
+
+
+@words.register
+def _(model: ModelRetired) -> str:
+    return f"{model.instrument} {model.family.value} {model.model_id}: {model.reason} (by {model.by})"
+
+
+@words.register
+def _(failed: TrainFailed) -> str:
+    return f"{failed.instrument} {failed.family.value}: {failed.failure.value}, {failed.detail}"
+
+
+@words.register
+def _(selected: PresetSelected) -> str:
+    why = "pinned" if selected.pinned else f"drawn from {len(selected.arms)}"
+    return f"{selected.strategy} in {selected.instrument}: {selected.preset} in regime {selected.regime}, {why}"
+
+
+@words.register
+def _(signal: SignalGiven) -> str:
+    side = "aside" if signal.side is None else signal.side.value
+    return f"{signal.instrument} {side}, strength {signal.strength:+.2f}: {signal.reason}"
+
+
+@words.register
+def _(state: TradingStateSet) -> str:
+    return f"{state.state.value} by {state.operator}: {state.reason}"
+
+
+@words.register
+def _(guard: GuardSet) -> str:
+    return f"{guard.guard}: {guard.state.value}, {guard.reason}"
+
+
+@words.register
+def _(lease: LeaseTaken) -> str:
+    return f"{lease.component} under {lease.settings}"
+
+
+@words.register
+def _(alert: Alert) -> str:
+    return f"{alert.severity.value} {alert.component}.{alert.code}: {alert.message}"
+
+
+@words.register
+def _(dead: DeadLetter) -> str:
+    return f"{dead.component} at {dead.source}: {dead.reason}"
 
 
 def of_terms(order: OrderTerms) -> str:

@@ -21,7 +21,7 @@ class Gateway(Component):
     produces: ClassVar[tuple[type[Event], ...]] = (*VENUE_REPORTS, *VENUE_ACCOUNT)
     durable: ClassVar[tuple[type[Event], ...]] = VENUE_COMMANDS
     State = GatewayState
-    state_version = 2
+    state_version = 3
 
     def __init__(self, settings: SimulationSettings, listing: Listing) -> None:
         super().__init__("gateway")

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from contracts.orders import OrderFilled
+from contracts.types import exponent_of
 from contracts.venue import FundingPaid
 
 LARGEST = Decimal("1e12")
@@ -31,8 +32,7 @@ def objection_to_funding(paid: FundingPaid, currency: str) -> str | None:
 
 
 def _fits(amount: Decimal, places: int) -> bool:
-    exponent = amount.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -places and -LARGEST < amount < LARGEST
+    return amount.is_finite() and -LARGEST < amount < LARGEST and exponent_of(amount) >= -places
 
 
 def divided(amount: Decimal, weights: list[Decimal], unit: Decimal) -> list[Decimal]:

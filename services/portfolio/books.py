@@ -74,7 +74,7 @@ class StrategyBooks:
 
     def held(self) -> Iterator[tuple[InstrumentId, PositionSide, Position]]:
         """List the positions that are not flat."""
-        for side, positions in self._sides():
+        for side, positions in self._sides() if self.longs or self.shorts else ((PositionSide.NET, self.positions),):
             for instrument, position in positions.items():
                 if position.quantity:
                     yield instrument, side, position

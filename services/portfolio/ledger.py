@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-from contracts.types import InstrumentId, PositionSide, venue_of
+from contracts.types import Closed, InstrumentId, PositionSide, venue_of
 
 ZERO = Decimal(0)
 
 
-class AccountKind(Enum):
+class AccountKind(Closed):
     CAPITAL = "capital"
     CASH = "cash"
     POSITION = "position"

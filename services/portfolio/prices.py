@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from contracts.market import Quote
-from contracts.types import InstrumentId, symbol_of, venue_of
+from contracts.types import InstrumentId, exponent_of, symbol_of, venue_of
 
 FINEST = Decimal("1e-18")
 """Marks are rounded to this where a float says more: times a quantity they still have a place on the tape."""
@@ -40,7 +40,6 @@ def _middle(bid: float, ask: float) -> Decimal:
 
 
 def _fitting(price: Decimal) -> Decimal:
-    exponent = price.as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= -18:
+    if exponent_of(price) >= -18:
         return price
     return max(price.quantize(FINEST), FINEST)

@@ -121,42 +121,48 @@ class Portfolio(Component):
         return self._mark_all(tick)
 
     @on(OrderFilled)
-    def on_fill(self, fill: OrderFilled) -> Iterator[Event]:
+    def on_fill(self, fill: OrderFilled) -> list[Event]:
         books = self.books.get(fill.strategy)
         problem = objection_to_fill(fill, self.settings.currency if books is None else books.currency)
         if problem is not None:
-            yield self._alert(
-                fill,
-                Severity.CRITICAL,
-                "unbookable_fill",
-                f"not booked: trade {fill.trade_id} of {fill.client_order_id} in {fill.instrument}: {problem}; "
-                "correct it where it came from",
-            )
-            return
+            return [
+                self._alert(
+                    fill,
+                    Severity.CRITICAL,
+                    "unbookable_fill",
+                    f"not booked: trade {fill.trade_id} of {fill.client_order_id} in {fill.instrument}: {problem}; "
+                    "correct it where it came from",
+                )
+            ]
         books = self._books_of(fill.strategy)
         parts, problem = self._parts(fill, books)
         worth, late = self._pay_fee(fill, books)
+        said: list[Event] = []
         ended: list[Event] = []
         for side, quantity in parts:
-            position = books.of_side(side).setdefault(fill.instrument, Position())
+            positions = books.of_side(side)
+            position = positions.get(fill.instrument)
+            if position is None:
+                position = positions[fill.instrument] = Position()
             before = position.realized_pnl
             trip = position.trade(quantity, fill.price, fee=worth, at=fill.ts_event, method=books.cost)
             books.realized_pnl += position.realized_pnl - before
             worth = ZERO
             self._post_trade(fill, side, quantity)
-            yield position_changed(fill, fill.strategy, fill.instrument, side, position, self.prices)
+            said.append(position_changed(fill, fill.strategy, fill.instrument, side, position, self.prices))
             if trip is not None:
                 stopped = self._reducing.get(fill.client_order_id, False)
                 ended.append(position_closed(fill, trip, stopped=stopped))
-        yield from ended
+        said += ended
         self._changed = True
         if fill.leaves == 0:
             self._reducing.pop(fill.client_order_id, None)
-        yield self._marked(fill, fill.strategy, books)
+        said.append(self._marked(fill, fill.strategy, books))
         if problem is not None:
-            yield self._alert(fill, Severity.CRITICAL, "closed_too_much", problem)
+            said.append(self._alert(fill, Severity.CRITICAL, "closed_too_much", problem))
         if late is not None:
-            yield self._alert(fill, Severity.WARNING, "fee_without_rate", late)
+            said.append(self._alert(fill, Severity.WARNING, "fee_without_rate", late))
+        return said
 
     @on(FundingPaid)
     def on_funding_paid(self, paid: FundingPaid) -> Iterator[Event]:

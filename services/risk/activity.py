@@ -43,9 +43,11 @@ class Activity:
         return float(settings.order_burst) if bucket is None else bucket.filled_up(now, settings)
 
     def take_tokens(self, strategy: str, count: int, now: int, settings: RiskSettings) -> None:
-        left = max(self.tokens(strategy, now, settings) - count, 0.0)
         bucket = self.buckets.get(strategy)
-        self.buckets[strategy] = Bucket(left, now if bucket is None else max(now, bucket.at))
+        if bucket is None:
+            bucket = self.buckets[strategy] = Bucket(float(settings.order_burst), now)
+        bucket.tokens = max(bucket.filled_up(now, settings) - count, 0.0)
+        bucket.at = max(now, bucket.at)
 
     def since_same(self, order: OrderTerms, now: int) -> int | None:
         """Tell how long ago (ns) the same was approved; None if it was not, or too long ago."""

@@ -1,7 +1,8 @@
 """The rails: each looks at an order and says what is wrong with it, or nothing. All of them are always asked."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import product
 
 from contracts.orders import Denial
 from contracts.types import (
@@ -16,7 +17,7 @@ from contracts.types import (
     venue_of,
 )
 from services.risk.activity import MILLISECOND
-from services.risk.limits import LIMITS
+from services.risk.limits import LIMITS, are_all_far
 from services.risk.situation import Objection, Situation
 
 RailCheck = Callable[[Situation], Objection | None]
@@ -246,18 +247,12 @@ def open_orders(at: Situation) -> Objection | None:
     """Too many orders are under way."""
     if at.reduces:
         return None
-    exposure = at.ground.exposure
-    for setting, under_way, most in (
-        ("max_open_orders", len(exposure.pending), at.settings.max_open_orders),
-        (
-            "max_strategy_open_orders",
-            exposure.open_orders.get(at.order.strategy, 0),
-            at.settings.max_strategy_open_orders,
-        ),
-    ):
-        if under_way + at.count > most:
-            return Objection(f"{under_way + at.count} orders would be under way, above {setting} {most}")
-    return None
+    settings, exposure = at.settings, at.ground.exposure
+    all_orders = len(exposure.pending) + at.count
+    if all_orders > settings.max_open_orders:
+        return Objection(f"{all_orders} orders would be under way, above max_open_orders {settings.max_open_orders}")
+    own, most = exposure.open_orders.get(at.order.strategy, 0) + at.count, settings.max_strategy_open_orders
+    return Objection(f"{own} orders would be under way, above max_strategy_open_orders {most}") if own > most else None
 
 
 def order_rate(at: Situation) -> Objection | None:
@@ -323,10 +318,37 @@ RAILS: Mapping[Rail, RailCheck] = {
     **LOCKS,
 }
 
-UNLOCKED: Mapping[Rail, RailCheck] = {rail: check for rail, check in RAILS.items() if rail not in LOCKS}
-"""The same while nothing is locked."""
-EXITS: Mapping[Rail, RailCheck] = {rail: check for rail, check in UNLOCKED.items() if rail not in LIMITS}
-"""What can object to an order that only reduces: limits and locks let it pass."""
+CALM = (
+    Rail.TRADING_STATE,
+    Rail.STRATEGY_INSTRUMENTS,
+    Rail.INSTRUMENT_STATUS,
+    Rail.VENUE_HEALTH,
+    Rail.EXECUTION,
+)
+"""What has nothing to say while nobody has said anything against trading: see `Ground.is_calm`."""
+PLAIN = (
+    Rail.ORDER_TERMS,
+    Rail.PRICE_TICK,
+    Rail.REDUCE_ONLY,
+    Rail.STALE_MARK,
+    Rail.SPREAD,
+    Rail.PRICE_COLLAR,
+)
+"""What has nothing to say of a market order that comes into a market as it should be: see `is_plain`."""
+
+
+def _less(*silent: Iterable[Rail]) -> Mapping[Rail, RailCheck]:
+    out = {rail for rails in silent for rail in rails}
+    return {rail: check for rail, check in RAILS.items() if rail not in out}
+
+
+_ASKED: Mapping[tuple[bool, bool, bool, bool], Mapping[Rail, RailCheck]] = {
+    (calm, plain, free, far): _less(
+        CALM if calm else (), PLAIN if plain else (), LOCKS if free else (), LIMITS if far else ()
+    )
+    for calm, plain, free, far in product((False, True), repeat=4)
+}
+"""By whether all is calm, the order is plain, no lock concerns it, and no limit does."""
 
 IN_A_LIST: Mapping[Rail, RailCheck] = {**TERMS, Rail.PRICE_COLLAR: price_collar, **LIMITS}
 """What each further order of a list is asked; the rest was asked of the first."""
@@ -341,17 +363,40 @@ AMENDED_EXIT: Mapping[Rail, RailCheck] = {
 
 
 def rails_for(at: Situation) -> Mapping[Rail, RailCheck]:
-    """Give the rails of a plain order, less those that can have nothing to say of this one."""
-    if at.reduces:
-        return EXITS
-    return RAILS if at.ground.locks.locks else UNLOCKED
+    """Give the rails of a single order, less those that can have nothing to say of this one."""
+    ground, reduces = at.ground, at.reduces
+    free, far = reduces or not ground.locks.locks, reduces or are_all_far(at)
+    return _ASKED[ground.is_calm, is_plain(at), free, far]
 
 
-def denials(at: Situation, rails: Mapping[Rail, RailCheck]) -> Iterator[tuple[Denial, float | None]]:
+def is_plain(at: Situation) -> bool:
+    """Say whether it is a market order without further terms, at a price near that of a fresh and narrow quote."""
+    order, settings, mark, reference = at.order, at.settings, at.mark, at.reference_price
+    if (
+        mark is None
+        or reference is None
+        or order.slice_of is not None
+        or settings.order_types
+        or (order.reduce_only and not at.reduces)
+        or not order.is_bare
+    ):
+        return False
+    quote = at.ground.quotes[order.instrument]
+    return (
+        (at.now - quote.ts_init) / MILLISECOND <= settings.max_mark_age_ms
+        and (quote.ask - quote.bid) / mark * 10_000 <= settings.max_spread_bps
+        and abs(reference - mark) / mark * 10_000 <= min(settings.collar_bps, settings.trigger_collar_bps)
+    )
+
+
+def denials(at: Situation, rails: Mapping[Rail, RailCheck]) -> list[tuple[Denial, float | None]]:
     """Ask every rail, so that a rejection names all that is wrong at once; each with the quantity that fits."""
+    found = []
     for rail, check in rails.items():
-        if objection := check(at):
-            yield denial(rail, objection.detail), objection.fits
+        objection = check(at)
+        if objection is not None:
+            found.append((denial(rail, objection.detail), objection.fits))
+    return found
 
 
 def denial(rail: Rail, detail: str) -> Denial:

@@ -139,6 +139,15 @@ class RiskSettings(BaseModel):
         default=None, description='pause after lost trades, e.g. {"most_pct": 5}'
     )
 
+    @property
+    def has_no_protections(self) -> bool:
+        return (
+            self.stoploss_guard is None
+            and self.cooldown is None
+            and self.low_profit is None
+            and (self.max_drawdown is None)
+        )
+
     @model_validator(mode="after")
     def _enough_samples(self) -> Self:
         if self.correlation_least > self.correlation_samples:

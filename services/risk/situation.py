@@ -8,7 +8,7 @@ from math import isfinite
 from contracts.market import Quote
 from contracts.orders import ExecutionOverride, OrderTerms
 from contracts.permission import Permission
-from contracts.types import CircuitState, InstrumentId, Side, venue_of
+from contracts.types import CircuitState, InstrumentId, Side, TradingState, venue_of
 from contracts.venue import InstrumentStatus
 from services.risk.activity import Activity
 from services.risk.correlations import Correlations
@@ -50,6 +50,13 @@ class Ground:
     losses: Losses = field(default_factory=Losses)
     protections: Protections = field(default_factory=Protections)
     locks: Locks = field(default_factory=Locks)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is known that speaks against trading as such, anywhere."""
+        return not (self.statuses or self.overrides or self.circuits or self.settings.strategy_instruments) and (
+            self.trading.state is TradingState.ACTIVE
+        )
 
     def mark(self, instrument: InstrumentId) -> float | None:
         """Give the middle of the last quote; None if there is none, or none that a number can tell."""

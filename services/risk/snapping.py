@@ -19,11 +19,11 @@ def snapped(order: OrderTerms, instrument: Instrument) -> OrderTerms:
     display = order.display_quantity
     if display is not None:
         display = min(max(whole_lots(display, instrument), instrument.lot), quantity)
-    if (quantity, limit_price, trigger_price, display) == (
-        order.quantity,
-        order.limit_price,
-        order.trigger_price,
-        order.display_quantity,
+    if (
+        quantity is order.quantity
+        and limit_price is order.limit_price
+        and trigger_price is order.trigger_price
+        and display == order.display_quantity
     ):
         return order
     return replace(

@@ -27,7 +27,7 @@ Found = list[tuple[Denial, float | None]]
 """Denials, each with the quantity that would satisfy it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Proposal:
     """What may be let through: the orders of an intent, as they would go out."""
 
@@ -94,7 +94,7 @@ def judge_protective(ground: Ground, intent: ProtectiveIntent) -> RiskApproved |
             reducing = {Rail.REDUCE_ONLY: PROTECTIVE[Rail.REDUCE_ONLY]}
             denied = [one for one, _ in denials(_situation(ground, proposal, intent), reducing)]
             proposal = proposal.resized(reducible, instrument)
-    found = list(denials(_situation(ground, proposal, intent), PROTECTIVE))
+    found = denials(_situation(ground, proposal, intent), PROTECTIVE)
     if found:
         return _reject(ground, intent, [one for one, _ in found])
     return _approve(ground, intent, proposal, denied)
@@ -114,7 +114,7 @@ def _cut(ground: Ground, proposal: Proposal, instrument: Instrument) -> tuple[Pr
 
 def _objections(ground: Ground, proposal: Proposal, intent: OrderIntent) -> Found:
     at = _situation(ground, proposal, intent)
-    found = list(denials(at, rails_for(at)))
+    found: Found = denials(at, rails_for(at))
     if not proposal.attached:
         return found
     if problem := contradiction_of_list(proposal.order, proposal.attached):

@@ -41,7 +41,7 @@ class Asking:
 
     def _perform(self, venue: str, task: Task, ticket: Order | Slice | None, event: Event) -> Iterable[Event]:
         """Do what was asked for, if it still makes sense; else the venue may take another command instead."""
-        answers = [] if ticket is None else list(self._command(task, ticket, event))
+        answers = () if ticket is None else tuple(self._command(task, ticket, event))
         if not answers:
             self.pacing.give_back(venue)
         return answers

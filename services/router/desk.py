@@ -62,8 +62,17 @@ class Desk:
 
     # -- from the approval to the venue --------------------------------------------------------------------------------
 
-    def take(self, approval: RiskApproved) -> Iterator[Event]:
-        """Take an approved order and those of its list into the book, all before the first of them begins."""
+    def take(self, approval: RiskApproved) -> Iterable[Event]:
+        """Take an approved order into the book, with those of its list."""
+        terms = approval.order
+        if approval.attached or terms.client_order_id in self.book:
+            return self._take_list(approval)
+        order = _new_order(terms, approval, ())
+        self.book.add(order)
+        return (OrderInitialized(**at(approval), order=terms), *self._begin(order, approval))
+
+    def _take_list(self, approval: RiskApproved) -> Iterator[Event]:
+        """Take all of them before the first one begins."""
         listed = {terms.client_order_id: terms for terms in (approval.order, *approval.attached)}
         taken = [name for name in listed if name in self.book]
         family = tuple(listed) if approval.attached else ()
@@ -171,6 +180,8 @@ class Desk:
             self._close(order)
         elif type(event) not in _CONCERNS_OTHERS:
             return (event,)
+        if isinstance(event, OrderFilled) and not order.family:
+            return (event, *self._judge_fill(event))
         return chain((event,), self._follows(order, event, ends=ends))
 
     def _follows(self, order: Order, event: Event, *, ends: bool) -> Iterator[Event]:
@@ -202,13 +213,7 @@ class Desk:
     # -- order lists ---------------------------------------------------------------------------------------------------
 
     def _traded(self, order: Order, fill: OrderFilled) -> Iterator[Event]:
-        if fill.slippage_bps is not None:
-            quality = self._quality_of(fill.instrument)
-            reason = overrides.filled(quality, fill.slippage_bps, fill.ts_init, self.settings.execution)
-            if reason is not None:
-                yield from self._override(fill.instrument, quality, reason, fill)
-        if not order.family:
-            return
+        yield from self._judge_fill(fill)
         for child in list(self.book.children(order)):
             yield from self._grant(child, order, fill)
         for other in list(self.book.siblings(order)):
@@ -238,6 +243,13 @@ class Desk:
             yield from self._place(child, fill)
 
     # -- execution -----------------------------------------------------------------------------------------------------
+
+    def _judge_fill(self, fill: OrderFilled) -> Iterable[Event]:
+        if fill.slippage_bps is None:
+            return ()
+        quality = self._quality_of(fill.instrument)
+        reason = overrides.filled(quality, fill.slippage_bps, fill.ts_init, self.settings.execution)
+        return () if reason is None else self._override(fill.instrument, quality, reason, fill)
 
     def judge_rejection(self, instrument: InstrumentId, event: Event) -> Iterator[Event]:
         quality = self._quality_of(instrument)

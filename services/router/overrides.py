@@ -22,9 +22,9 @@ class Quality:
 
 def filled(quality: Quality, slippage_bps: float, now: int, settings: ExecutionSettings) -> str | None:
     """Judge a fill; give the reason if the override changes."""
-    quality.slippages = [*quality.slippages, slippage_bps][-settings.fills :]
-    average = sum(quality.slippages) / len(quality.slippages)
-    if len(quality.slippages) == settings.fills and average > settings.slippage_bps:
+    quality.slippages = slippages = [*quality.slippages, slippage_bps][-settings.fills :]
+    average = sum(slippages) / len(slippages)
+    if average > settings.slippage_bps and len(slippages) == settings.fills:
         quality.slippages, quality.good, quality.bad_at = [], 0, now
         return _set_factor(
             quality,

@@ -4,8 +4,9 @@ What a venue lacks is done here: conditions, trailing stops, times in force, lis
 to an order that stands where it does becomes an alert: never an exception, never a silence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 from contracts.clock import ClockTick
@@ -110,9 +111,9 @@ class Router(Component):
     @on(Quote)
     def on_quote(self, quote: Quote) -> Iterator[Event] | None:
         """None when it concerns no order of ours: that is nearly always so, and has to be cheap."""
-        desk = self.desk
-        desk.seen.quotes[quote.instrument] = quote
-        if quote.ts_init >= desk.timers.next_at or quote.instrument in desk.watched:
+        desk, instrument = self.desk, quote.instrument
+        desk.seen.quotes[instrument] = quote
+        if instrument in desk.watched or quote.ts_init >= desk.timers.next_at:
             return self._on_market(quote)
         return None
 
@@ -138,7 +139,7 @@ class Router(Component):
     # -- what is wanted ------------------------------------------------------------------------------------------------
 
     @on(RiskApproved)
-    def on_approval(self, approval: RiskApproved) -> Iterator[Event]:
+    def on_approval(self, approval: RiskApproved) -> Iterable[Event]:
         return self.desk.take(approval)
 
     @on(AmendApproved)
@@ -184,7 +185,7 @@ class Router(Component):
         VenueTriggered,
         VenueAmendRejected,
     )
-    def on_report(self, report: Answer) -> Iterator[Event]:
+    def on_report(self, report: Answer) -> Iterable[Event]:
         ticket = self.desk.book.find(report.client_order_id)
         if ticket is None:
             return _unknown(report)
@@ -194,25 +195,21 @@ class Router(Component):
             return self.desk.parts.report(self.desk.book.order_of(ticket), ticket, report)
         return self._on_answer(ticket, report)
 
-    def _on_answer(self, order: Order, report: Answer) -> Iterator[Event]:
+    def _on_answer(self, order: Order, report: Answer) -> Iterable[Event]:
         step = said_by(report, of(order.terms, report))
         if tells_nothing_new(step, order):
-            return
+            return ()
         if not order.sent or order.slicing is not None:
-            yield illegal(step, order)
-            return
+            return (illegal(step, order),)
         if isinstance(report, VenueAmendRejected):
-            yield from self.desk.changes.refused(order, report)
-            return
+            return self.desk.changes.refused(order, report)
         if order.expiring and isinstance(report, VenueCanceled):
             step = OrderExpired(**of(order.terms, report), reason="its time in force is over")
         life = order.life.after(step)
         if life is None:
-            yield illegal(step, order)
-            return
-        yield from self.desk.move(order, life, step)
-        if isinstance(report, VenueCancelRejected):
-            yield from self._on_cancel_rejected(order, report)
+            return (illegal(step, order),)
+        said = self.desk.move(order, life, step)
+        return chain(said, self._on_cancel_rejected(order, report)) if isinstance(report, VenueCancelRejected) else said
 
     def _on_cancel_rejected(self, order: Order, report: VenueCancelRejected) -> Iterator[Event]:
         order.cancel_asked = False
@@ -236,29 +233,25 @@ class Router(Component):
         return self.desk.changes.amended(order, report)
 
     @on(VenueFilled)
-    def on_filled(self, report: VenueFilled) -> Iterator[Event]:
+    def on_filled(self, report: VenueFilled) -> Iterable[Event]:
         ticket = self.desk.book.find(report.client_order_id)
         if ticket is None:
-            yield from _unknown(report)
-            return
+            return _unknown(report)
         order = self.desk.book.order_of(ticket)
         if report.trade_id in order.trades:
-            return
+            return ()
         if problem := _impossible(report, ticket, order):
-            yield alert(report, "impossible_fill", problem, Severity.CRITICAL)
-            return
+            return (alert(report, "impossible_fill", problem, Severity.CRITICAL),)
         fill = filled(order, report)
         life = order.life.after(fill)
         if not ticket.sent or life is None:
-            yield illegal(fill, ticket)
-            return
-        order.filled += report.quantity
+            return (illegal(fill, ticket),)
+        order.filled = fill.cumulative
         order.trades[report.trade_id] = None
-        if isinstance(ticket, Slice):
-            ticket.filled += report.quantity
-        yield from self.desk.move(order, life, fill)
-        if isinstance(ticket, Slice):
-            yield from self.desk.parts.filled(order, ticket, fill)
+        if not isinstance(ticket, Slice):
+            return self.desk.move(order, life, fill)
+        ticket.filled += report.quantity
+        return chain(self.desk.move(order, life, fill), self.desk.parts.filled(order, ticket, fill))
 
     @on(VenueForeignOrder)
     def on_foreign(self, report: VenueForeignOrder) -> Iterator[Event]:

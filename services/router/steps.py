@@ -55,17 +55,17 @@ class Of(Times):
 
 
 def at(event: Event) -> Times:
-    return Times(ts_event=event.ts_event, ts_init=event.ts_init)
+    return {"ts_event": event.ts_event, "ts_init": event.ts_init}
 
 
 def of(terms: OrderTerms, event: Event) -> Of:
-    return Of(
-        ts_event=event.ts_event,
-        ts_init=event.ts_init,
-        client_order_id=terms.client_order_id,
-        strategy=terms.strategy,
-        instrument=terms.instrument,
-    )
+    return {
+        "ts_event": event.ts_event,
+        "ts_init": event.ts_init,
+        "client_order_id": terms.client_order_id,
+        "strategy": terms.strategy,
+        "instrument": terms.instrument,
+    }
 
 
 def alert(event: Event, code: str, message: str, severity: Severity = Severity.WARNING) -> Alert:

@@ -11,17 +11,17 @@ from collections.abc import Awaitable, Iterator
 from itertools import islice
 
 from contracts.codec import encode
-from contracts.event import Event
-from contracts.models import TrainFailure
+from contracts.models import TrainFailed
 from contracts.ownership import ROLES
 from contracts.recorded import Recorded, Unreadable
 from eventstore.history import stored_history
-from quant.training import Problem, Trained, passes_gate
+from quant.training import Problem, Trained
+from services.trainer.conclusion import Ended, begun, concluded
 from services.trainer.entries import Entry, Request, Standing
 from services.trainer.metrics import MODELS, TRAINING_SECONDS, TRAININGS
 from services.trainer.registry import Recall, Registry, Say
 from services.trainer.settings import TrainerSettings
-from services.trainer.statements import NAME, failed, published, started
+from services.trainer.statements import NAME
 from services.trainer.version import code_version
 from services.trainer.workshop import Workshop
 from tape.edge import ReadingEdge
@@ -153,10 +153,8 @@ class Trainer(ReadingEdge):
         return True
 
     async def _begin(self, request: Request) -> None:
-        chunks = request.newest(self.settings.max_rows)
         if not request.is_started:
-            rows = sum(chunk.rows for chunk in chunks)
-            await self._say(Say(request.position, 0, started(time.time_ns(), request.position, request.event, rows)))
+            await self._say(begun(time.time_ns(), request, self.settings))
         champion = self.registry.champion(request.key)
         assert self._workshop is not None
         work = asyncio.create_task(self._workshop.train(request, None if champion is None else champion.artifact))
@@ -165,49 +163,16 @@ class Trainer(ReadingEdge):
 
     async def _conclude(self, training: _Training) -> None:
         """Tell what came of a training."""
-        request, family = training.request, training.request.event.family
-        result = training.work.result()
-        if isinstance(result, Trained):
-            said = self._publication(request, training.champion, result)
-            if isinstance(said, Problem):
-                result = said
-            else:
-                await self._say(Say(request.position, 1, said))
-        if isinstance(result, Problem):
-            event = failed(time.time_ns(), request.position, request.event, result.failure, result.detail)
-            await self._say(Say(request.position, 1, event))
-        outcome = result.failure.value if isinstance(result, Problem) else "model"
+        assert self._wire is not None
+        family = training.request.event.family
+        gate, most = self.settings.gate(family), self._wire.nc.max_payload - HEADROOM
+        ended = Ended(training.request, training.champion, training.work.result())
+        said = concluded(time.time_ns(), ended, self.registry, gate, most)
+        await self._say(said)
+        outcome = said.event.failure.value if isinstance(said.event, TrainFailed) else "model"
         TRAININGS.labels(family.value, outcome).inc()
         TRAINING_SECONDS.labels(family.value).observe(time.monotonic() - training.began)
         self._training = None
-
-    def _publication(self, request: Request, compared: Entry | None, trained: Trained) -> Event | Problem:
-        """Say what the gate makes of a model; a problem if it cannot be told on the tape."""
-        assert self._wire is not None
-        passed, reason = passes_gate(trained.score, trained.champion_score, self.settings.gate(request.event.family))
-        if self.registry.champion(request.key) is not compared:
-            passed, reason = False, "the champion has changed since the training began: compared with another"
-        event = published(
-            time.time_ns(),
-            request.position,
-            trained.artifact,
-            trained.score,
-            None if compared is None else compared.model_id,
-            trained.champion_score,
-            passed=passed,
-            gate=reason,
-        )
-        try:
-            size = len(encode(event))
-        except ValueError as wrong:
-            return Problem(TrainFailure.ERROR, f"what was trained is no model: {wrong}")
-        most = self._wire.nc.max_payload - HEADROOM
-        if size > most:
-            return Problem(
-                TrainFailure.ERROR,
-                f"the model has {size} bytes, and the tape takes {most}: train fewer trees, states or features",
-            )
-        return event
 
     async def _recalled(self, recall: Recall) -> Say:
         """Fetch the artifact of a model that is to be believed again."""

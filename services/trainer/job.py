@@ -8,6 +8,8 @@ from contracts.data import DataChunk
 from contracts.models import Artifact, ModelFamily, Score, TrainFailure
 from contracts.types import InstrumentId
 from quant.training import DirectionTraining, Problem, RegimeTraining, Trained
+from services.trainer.entries import Request
+from services.trainer.settings import TrainerSettings
 
 _LENGTH_BYTES = 8
 
@@ -26,6 +28,22 @@ class Job(BaseModel):
     seed: int
     code: str
     nice: int
+
+
+def job_of(request: Request, champion: Artifact | None, settings: TrainerSettings, code: str) -> Job:
+    """Say what is to be done where `champion` is believed; the seed is the position of the request, moved."""
+    event = request.event
+    return Job(
+        family=event.family,
+        instrument=event.instrument,
+        chunks=request.newest(settings.max_rows),
+        regime=settings.regime if event.family is ModelFamily.REGIME else None,
+        direction=settings.direction if event.family is ModelFamily.DIRECTION else None,
+        champion=champion,
+        seed=settings.seed + request.position,
+        code=code,
+        nice=settings.nice,
+    )
 
 
 class Outcome(BaseModel):

@@ -7,11 +7,12 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
-from contracts.models import ARTIFACT, Artifact, ModelFamily, TrainFailure, canonical, model_id_of, sha256_of
+from contracts.models import ARTIFACT, Artifact, TrainFailure, canonical, model_id_of, sha256_of
 from quant.training import Problem, Trained
+from services.trainer.conclusion import without_bars
 from services.trainer.entries import Request
 from services.trainer.fitting import fit
-from services.trainer.job import Job
+from services.trainer.job import job_of
 from services.trainer.settings import TrainerSettings
 from tape.objects import ObjectDamaged, ObjectMissing, Objects, ObjectsAway
 
@@ -31,21 +32,17 @@ class Workshop:
 
     async def train(self, request: Request, champion: Artifact | None) -> Trained | Problem:
         """Carry out a training; a model that comes of it is in the object store when this returns."""
-        event, chunks = request.event, request.newest(self._settings.max_rows)
-        if not chunks:
-            return Problem(
-                TrainFailure.TOO_LITTLE_DATA,
-                f"no bars of {event.interval.value} of {event.instrument} are known at position {request.position}: "
-                "hmm backfill or hmm import brings some",
-            )
+        job = job_of(request, champion, self._settings, self._code)
+        if not job.chunks:
+            return without_bars(request)
         await asyncio.sleep(self._settings.pause_s)
         fetched: list[bytes] = []
-        for chunk in chunks:
+        for chunk in job.chunks:
             try:
                 fetched.append(await _fetched(self._chunks, chunk.sha256))
             except (ObjectMissing, ObjectDamaged) as wrong:
                 return Problem(TrainFailure.BAD_DATA, f"{wrong} (bars from {chunk.first} to {chunk.last})")
-        result = await fit(self._job(request, champion), fetched, self._settings.fit_within_s)
+        result = await fit(job, fetched, self._settings.fit_within_s)
         if isinstance(result, Trained):
             try:
                 await self._keep(result.artifact)
@@ -59,20 +56,6 @@ class Workshop:
             return ARTIFACT.validate_json(await _fetched(self._models, sha256))
         except (ObjectMissing, ObjectDamaged, ValidationError) as wrong:
             return str(wrong)
-
-    def _job(self, request: Request, champion: Artifact | None) -> Job:
-        settings, event = self._settings, request.event
-        return Job(
-            family=event.family,
-            instrument=event.instrument,
-            chunks=request.newest(settings.max_rows),
-            regime=settings.regime if event.family is ModelFamily.REGIME else None,
-            direction=settings.direction if event.family is ModelFamily.DIRECTION else None,
-            champion=champion,
-            seed=settings.seed + request.position,
-            code=self._code,
-            nice=settings.nice,
-        )
 
     async def _keep(self, artifact: Artifact) -> None:
         """Put a model where people look for it. Raises `ObjectDamaged`."""

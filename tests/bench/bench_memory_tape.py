@@ -1,8 +1,9 @@
 """The tape in memory against NautilusTrader 1.221 on the reference workload: the ceiling of every backtest.
 
-All components run: quote, matching, bars, strategy, risk, router, portfolio. The peer runs in a virtual environment of
-its own, which the first run makes under `.run/peers`. Both are measured in turn, the best of `ROUNDS` each. Beside it:
-with an order in every 22 quotes the pace must not fall as orders become many, more than any component remembers.
+All components run: quote, matching, bars, strategy, risk, router, portfolio; garbage is looked for as rarely as in any
+backtest. The peer runs in a virtual environment of its own, which the first run makes under `.run/peers`. Both are
+measured in turn, the best of `ROUNDS` each, with few orders and with one in every 22 quotes. Beside it: the pace must
+not fall as orders become many, more than any component remembers.
 
 Run it with `python -m tests.bench.bench_memory_tape`.
 """
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
+from eventstore.ahead import garbage_looked_for_rarely
 from tape.memory import MemoryTape
 from tests.reference_workload import components, mids, outcome, quotes, reference
 from tests.servers import ROOT
@@ -27,7 +29,10 @@ BUSY = (10, 20)
 """Averages that cross in every 22nd quote."""
 MOST_SLOWER = 0.1
 ROUNDS = 3
-LEAST_RATIO = 2.0
+PAIRED_QUOTES = 100_000
+"""Few, for the pace of the peer falls with the orders that it has seen: not to its disadvantage."""
+LEAST_RATIO = {(FAST, SLOW): 2.0, BUSY: 1.4}
+"""The aim is 5: what is missing is in docs/speed.md."""
 PEER = ROOT.parent / "shared" / "bench" / "peer_nautilus.py"
 PEER_VERSION = "1.221.0"
 
@@ -52,9 +57,10 @@ def play(count: int, fast: int, slow: int) -> Pace:
     tape = MemoryTape(wired)
     gc.collect()
     gc.freeze()
-    began, busy = time.perf_counter(), time.process_time()
-    tape.play(events)
-    wall, cpu = time.perf_counter() - began, time.process_time() - busy
+    with garbage_looked_for_rarely():
+        began, busy = time.perf_counter(), time.process_time()
+        tape.play(events)
+        wall, cpu = time.perf_counter() - began, time.process_time() - busy
     *_, last = mids(count)
     assert outcome(tape, wired, last) == reference(count, fast, slow)
     return Pace(count / wall, count / cpu)
@@ -77,12 +83,17 @@ def _peer_python() -> Path:
 
 
 @pytest.mark.skipif(not PEER.exists(), reason=f"the peer's script is not there: {PEER.name}")
-def test_the_tape_in_memory_plays_twice_as_fast_as_nautilus_trader() -> None:
-    measured = [(quotes_per_s(QUOTES, FAST, SLOW).wall, peer_quotes_per_s(QUOTES, FAST, SLOW)) for _ in range(ROUNDS)]
+@pytest.mark.parametrize("averages", LEAST_RATIO)
+def test_the_tape_in_memory_plays_faster_than_nautilus_trader(averages: tuple[int, int]) -> None:
+    measured = [
+        (quotes_per_s(PAIRED_QUOTES, *averages).wall, peer_quotes_per_s(PAIRED_QUOTES, *averages))
+        for _ in range(ROUNDS)
+    ]
     ours, theirs = (max(column) for column in zip(*measured, strict=True))
-    print(f"\nEMA {FAST}/{SLOW}, {QUOTES:,} quotes: ours {ours:,.0f}/s, NautilusTrader {PEER_VERSION} {theirs:,.0f}/s")
-    print(f"ratio {ours / theirs:.2f}; result equal to the reference to the last digit")
-    assert ours / theirs >= LEAST_RATIO
+    fast, slow = averages
+    print(f"\nEMA {fast}/{slow}, {PAIRED_QUOTES:,} quotes: ours {ours:,.0f}/s, NautilusTrader {theirs:,.0f}/s")
+    print(f"ratio {ours / theirs:.2f} to {PEER_VERSION}; result equal to the reference to the last digit")
+    assert ours / theirs >= LEAST_RATIO[averages]
 
 
 def test_an_order_costs_the_same_after_twenty_thousand_others() -> None:
@@ -98,7 +109,8 @@ def main() -> None:
         case ["play", count, fast, slow]:
             print(*play(int(count), int(fast), int(slow)))
         case _:
-            test_the_tape_in_memory_plays_twice_as_fast_as_nautilus_trader()
+            for averages in LEAST_RATIO:
+                test_the_tape_in_memory_plays_faster_than_nautilus_trader(averages)
             test_an_order_costs_the_same_after_twenty_thousand_others()
 
 

@@ -169,8 +169,8 @@ async def going_deaf(nc: Client) -> Said:
     late = replies[-1]
     heard.append(await rewound(nc, 5))
     await asyncio.sleep(0.4)
-    for reply in (late, replies[-1]):
-        await nc.publish(reply, b"")
+    for handled in (late, replies[-1]):
+        await nc.publish(handled, b"")
     for number in range(5, 15):
         await published(nc, QUOTES, Nats_Msg_Id=f"x/{number}")
         await asyncio.sleep(0.1)

@@ -1,18 +1,30 @@
 """Laws of the rails that are asked: what is left out would not have objected."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.types import Rail, Side
+from contracts.orders import Twap
+from contracts.types import (
+    CircuitState,
+    InstrumentState,
+    OrderType,
+    Rail,
+    Side,
+    TimeInForce,
+    TradingState,
+    TriggerBy,
+)
+from contracts.venue import InstrumentStatus
 from services.risk.locks import Lock
-from services.risk.rails import EXITS, RAILS, UNLOCKED, denials, rails_for
+from services.risk.rails import LOCKS, RAILS, denials, rails_for
 from services.risk.rules import Risk
 from services.risk.settings import RiskSettings
 from services.risk.situation import Situation
 from tape.memory import MemoryTape
-from tests.builders import BTC, LISTING, START, filled, terms
+from tests.builders import BTC, ETH, LISTING, START, filled, terms
 from tests.risk_builders import QUOTES
 
 TIGHT = RiskSettings(
@@ -27,35 +39,65 @@ TIGHT = RiskSettings(
     max_spread_bps=1,
     starting_capital=400,
 )
+LOOSE = RiskSettings(starting_capital=10_000_000, max_order_notional=1e6)
+NARROW = RiskSettings(collar_bps=5, trigger_collar_bps=2, max_mark_age_ms=500, max_leverage=1, starting_capital=500)
+PICKY = RiskSettings(order_types=(OrderType.LIMIT,), strategy_instruments={"trend": (ETH,)})
+SETTINGS = st.sampled_from((TIGHT, LOOSE, NARROW, PICKY))
 SIDES = st.sampled_from(Side)
+TRADING = st.sampled_from(TradingState)
+MARKET = terms(Side.BUY, "1", order_id="trend-9-0")
+ORDERS = st.sampled_from(
+    (
+        MARKET,
+        replace(MARKET, slice_of="trend-8-0"),
+        replace(MARKET, time_in_force=TimeInForce.GTD),
+        replace(MARKET, limit_price=Decimal("100.001")),
+        replace(MARKET, order_type=OrderType.LIMIT, limit_price=Decimal("99.5")),
+        replace(MARKET, order_type=OrderType.STOP_MARKET, trigger_price=Decimal(90), trigger_by=TriggerBy.BID_ASK),
+        replace(MARKET, display_quantity=Decimal(2)),
+        replace(MARKET, twap=Twap(slices=1, duration_ns=0)),
+    )
+)
+STATUS = InstrumentStatus(ts_event=START, ts_init=START, instrument=BTC, state=InstrumentState.BREAK, reason="paused")
 
 
-def situation(side: Side, quantity: int, held: int, *, quoted: bool, locked: bool, reduce_only: bool) -> Situation:
-    """An order of a strategy that holds `held` BTC, while everything is nearly used up."""
-    risk = Risk(TIGHT, LISTING)
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    """An order of a strategy that may hold some, in a market that may be quoted, stale, halted or locked."""
+    risk = Risk(draw(SETTINGS), LISTING)
+    held = draw(st.integers(-6, 6))
     entry = terms(Side.BUY if held > 0 else Side.SELL, str(abs(held) or 1), order_id="trend-0-0")
-    MemoryTape([risk]).play([*(QUOTES if quoted else ()), *([filled(entry)] if held else [])])
-    if locked:
+    MemoryTape([risk]).play([*(QUOTES if draw(st.booleans()) else ()), *([filled(entry)] if held else [])])
+    if draw(st.booleans()):
         risk.ground.locks.locks.append(Lock(Rail.COOLDOWN, "trend", BTC, START + 10**9, "paused"))
-    order = terms(side, str(quantity), reduce_only=reduce_only, order_id="trend-9-0")
-    return Situation(risk.ground, order, START, Decimal(quantity), 100.0, (), 2)
+    risk.ground.trading.operator = draw(TRADING)
+    if draw(st.booleans()):
+        risk.ground.circuits["binance"] = CircuitState.OPEN
+    if draw(st.booleans()):
+        risk.ground.statuses[BTC] = STATUS
+    quantity = Decimal(draw(st.integers(1, 12)))
+    order = replace(draw(ORDERS), side=draw(SIDES), quantity=quantity, reduce_only=draw(st.booleans()))
+    now, reference = START + draw(st.sampled_from((0, 10**9))), draw(st.sampled_from((None, 100.0, 100.03, 120.0)))
+    return Situation(risk.ground, order, now, quantity, reference, (), draw(st.integers(1, 2)))
 
 
-@given(SIDES, st.integers(1, 12), st.integers(-6, 6), st.booleans(), st.booleans(), st.booleans())
-def test_a_rail_that_is_not_asked_would_not_have_objected(
-    side: Side,
-    quantity: int,
-    held: int,
-    quoted: bool,  # noqa: FBT001
-    locked: bool,  # noqa: FBT001
-    reduce_only: bool,  # noqa: FBT001
-) -> None:
-    at = situation(side, quantity, held, quoted=quoted, locked=locked, reduce_only=reduce_only)
-    assert list(denials(at, rails_for(at))) == list(denials(at, RAILS))
+@given(situations())
+def test_a_rail_that_is_not_asked_would_not_have_objected(at: Situation) -> None:
+    assert denials(at, rails_for(at)) == denials(at, RAILS)
 
 
-def test_an_exit_is_asked_less_than_an_entry_and_an_entry_everything_while_something_is_locked() -> None:
-    leaves = situation(Side.SELL, 1, 3, quoted=True, locked=True, reduce_only=False)
-    enters = situation(Side.BUY, 1, 3, quoted=True, locked=False, reduce_only=False)
-    is_locked = situation(Side.BUY, 1, 3, quoted=True, locked=True, reduce_only=False)
-    assert [rails_for(at) for at in (leaves, enters, is_locked)] == [EXITS, UNLOCKED, RAILS]
+def test_an_order_far_from_every_limit_is_asked_only_what_must_be_looked_up() -> None:
+    risk = Risk(LOOSE, LISTING)
+    MemoryTape([risk]).play(QUOTES)
+    at = Situation(risk.ground, MARKET, START, MARKET.quantity, 100.0)
+    assert set(rails_for(at)) == {Rail.ALLOWLIST, Rail.DUPLICATE, Rail.LOT_SIZE, Rail.OPEN_ORDERS, Rail.ORDER_RATE}
+
+
+def test_a_lock_asks_more_of_an_entry_and_nothing_more_of_an_exit() -> None:
+    risk = Risk(LOOSE, LISTING)
+    MemoryTape([risk]).play([*QUOTES, filled(terms(Side.BUY, "3", order_id="trend-0-0"))])
+    risk.ground.locks.locks.append(Lock(Rail.COOLDOWN, "trend", BTC, START + 10**9, "paused"))
+    enters, leaves = (
+        Situation(risk.ground, replace(MARKET, side=side), START, MARKET.quantity, 100.0) for side in Side
+    )
+    assert set(rails_for(enters)) - set(rails_for(leaves)) == set(LOCKS)

@@ -18,6 +18,7 @@ from contracts.recorded import Recorded
 from contracts.types import Interval, Liquidity, Rail, Severity, Side
 from services.backtest.curves import DAY, Candle, Candles, Curve, Level, Mark, Marks, Period, Regimes, prevailing
 from services.backtest.summary import Summary
+from services.backtest.tracks import Sums, Track
 from services.portfolio.rules import Portfolio
 from services.portfolio.settings import PortfolioSettings
 from tape.memory import MemoryTape
@@ -174,6 +175,124 @@ def test_alerts_of_one_kind_are_one_finding_with_the_place_of_the_first() -> Non
     assert [(one.code, one.count, one.position) for one in figures.findings] == [("grave", 2, 2), ("small", 1, 1)]
 
 
+def test_holding_what_was_traded_is_measured_from_its_first_price_to_its_last() -> None:
+    rising = [bar(100.0 + number, number=number) for number in range(20)]
+    figures = heard(
+        *rising[:5], fill(Side.BUY, "105", at=27), *rising[5:], fill(Side.SELL, "119", at=101), tick(110)
+    ).figures()
+    assert figures.holding is not None
+    assert figures.holding.instruments == (BTC,)
+    assert figures.holding.performance.total_return == pytest.approx(0.19)
+    assert figures.holding.performance.drawdown is None
+
+
+def test_without_prices_of_what_was_traded_there_is_nothing_to_compare_with() -> None:
+    assert heard(fill(Side.BUY, "100"), fill(Side.SELL, "110", at=9), tick(10)).figures().holding is None
+
+
+def test_how_far_the_price_went_against_a_trade_and_for_it_is_known_when_it_closes() -> None:
+    summary = heard(
+        fill(Side.BUY, "100"),
+        quote(bid=89.0, ask=91.0, at=1),
+        tick(2),
+        quote(bid=124.0, ask=126.0, at=3),
+        tick(4),
+        fill(Side.SELL, "110", at=5),
+        fill(Side.SELL, "100", at=6, order_id="short"),
+        quote(bid=94.0, ask=96.0, at=7),
+        tick(8),
+        fill(Side.BUY, "98", at=9, order_id="cover"),
+    )
+    long, short = summary.shown.latest
+    assert (long.adverse, long.favourable, long.change) == pytest.approx((0.10, 0.25, 0.10))
+    assert (short.favourable, short.change) == pytest.approx((0.05, 0.02))
+    means = {one.name: one for one in summary.figures().excursions}
+    assert means["long"].favourable == pytest.approx(0.25)
+    assert means["all"].count == 2
+
+
+def test_trades_are_counted_by_side_hour_weekday_and_length() -> None:
+    hour = 3_600.0
+    kinds = (
+        heard(
+            fill(Side.BUY, "100"),
+            fill(Side.SELL, "130", at=30),
+            fill(Side.SELL, "100", at=2 * hour, order_id="short"),
+            fill(Side.BUY, "101", at=2 * hour + 600, order_id="cover"),
+            tick(3 * hour),
+        )
+        .figures()
+        .kinds
+    )
+    assert [(one.name, one.trades.net) for one in kinds.sides] == [("long", 30.0), ("short", -1.0)]
+    assert [(one.name, one.trades.count) for one in kinds.hours] == [("00:00", 1), ("22:00", 1)]
+    assert [one.name for one in kinds.weekdays] == ["Tuesday", "Wednesday"]
+    assert [one.name for one in kinds.held] == ["up to 1 min", "up to 15 min"]
+
+
+def test_exposure_is_the_mean_over_all_the_time() -> None:
+    figures = heard(
+        tick(0),
+        fill(Side.BUY, "100", at=60),
+        quote(bid=100.0, ask=100.0, at=60),
+        tick(60.5),
+        fill(Side.SELL, "100", at=80),
+        tick(80.5),
+        tick(100),
+    ).figures()
+    assert figures.exposure is not None
+    assert figures.exposure.mean_gross == pytest.approx(20.0, abs=1.0)
+    assert figures.exposure.mean_net == pytest.approx(20.0, abs=1.0)
+    assert figures.exposure.most_gross == pytest.approx(100.0)
+
+
+def test_the_deepest_drawdowns_are_told_one_by_one() -> None:
+    figures = heard(
+        fill(Side.BUY, "100"),
+        *(
+            event
+            for at, price in ((10, 90.0), (20, 120.0), (30, 105.0))
+            for event in (quote(bid=price, ask=price, at=at), tick(at + 1))
+        ),
+        fill(Side.SELL, "105", at=40),
+        tick(41),
+    ).figures()
+    assert [fall.loss for fall in figures.drawdowns] == pytest.approx([15.0, 10.0])
+    assert [fall.recovered is None for fall in figures.drawdowns] == [True, False]
+
+
+def test_intervals_lie_around_what_all_trades_came_to() -> None:
+    figures = heard(
+        *(
+            fill(side, price, at=number, order_id=f"trend-{number}-0")
+            for number, (side, price) in enumerate(
+                [
+                    (Side.BUY, "100"),
+                    (Side.SELL, "110"),
+                    (Side.BUY, "100"),
+                    (Side.SELL, "95"),
+                    (Side.BUY, "90"),
+                    (Side.SELL, "99"),
+                ]
+            )
+        ),
+        tick(60),
+    ).figures()
+    assert figures.intervals["win_rate"].value == figures.trades.win_rate == pytest.approx(2 / 3)
+    assert figures.intervals["expectancy"].value == figures.trades.expectancy
+
+
+def test_costs_are_told_by_instrument_too() -> None:
+    figures = heard(fill(Side.BUY, "100", fee="1", bps=5.0), tick(2)).figures()
+    assert figures.venues[BTC].fees == pytest.approx(1.0)
+
+
+def test_a_month_without_a_trade_is_in_the_table_of_months() -> None:
+    month = 31 * 86_400.0
+    figures = heard(fill(Side.BUY, "100"), fill(Side.SELL, "110", at=60), tick(61), tick(3 * month)).figures()
+    assert [one.change for one in figures.months] == pytest.approx([0.01, 0.0, 0.0, 0.0])
+
+
 def test_a_run_without_trades_has_no_headline_and_says_so() -> None:
     figures = heard(tick(0), quote(at=1)).figures()
     assert (figures.headline, figures.currency, figures.intervals) == (None, None, {})
@@ -289,6 +408,7 @@ def test_a_level_keeps_its_mean_over_all_time_in_a_few_stretches(steps: list[tup
         whole += held * seconds
         held = float(value)
         level.mark(at, held)
+    level.pass_time(at)
     means = level.means()
     assert len(means) <= most
     assert sum(value for _, value in means) * level.step / SECOND == pytest.approx(whole, abs=1e-6)
@@ -308,8 +428,8 @@ def test_joined_candles_hold_the_same_prices(closes: list[float], most: int) -> 
 
 def test_of_several_bars_the_shortest_are_drawn() -> None:
     summary = heard(bar(10.0, interval=Interval.M1), bar(11.0, interval=Interval.S5), bar(12.0, interval=Interval.M1))
-    assert [one.close for one in summary.candles[BTC].candles] == [11.0]
-    assert ETH not in summary.candles
+    assert [one.close for one in summary.charts[BTC].candles.candles] == [11.0]
+    assert ETH not in summary.charts
 
 
 def test_of_many_fills_every_second_one_stays_and_all_are_counted() -> None:
@@ -335,3 +455,34 @@ def test_a_stretch_has_the_regime_that_prevailed_in_it() -> None:
     periods = [Period("calm", 0, 60), Period("wild", 60, 100), Period("rest", 100, 200)]
     assert prevailing(periods, 2) == [Period("calm", 0, 100), Period("rest", 100, 200)]
     assert prevailing([], 5) == []
+
+
+# -- prices and sums ---------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(1, 100), min_size=1, max_size=200), st.integers(2, 12))
+def test_a_track_knows_its_first_and_its_last_price_however_much_is_joined(prices: list[float], most: int) -> None:
+    track = Track(most=most)
+    for number, price in enumerate(prices):
+        track.mark(START + number * 7 * SECOND, price)
+    last = START + len(prices) * 7 * SECOND
+    assert len(track.closes) <= most
+    assert track.begin == (START, prices[0])
+    assert track.at([START - 1, last], daily=False) == [None, prices[-1]]
+
+
+def test_a_track_gives_the_price_that_was_known_at_a_moment() -> None:
+    track = Track()
+    for at, price in ((0, 10.0), (60, 11.0), (120, 12.0)):
+        track.mark(START + at * SECOND, price)
+    moments = [START + at * SECOND for at in (-5, 0, 59, 60, 119, 500)]
+    assert track.at(moments, daily=False) == [None, 10.0, 10.0, 11.0, 11.0, 12.0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(-9, 9)), max_size=60), st.integers(2, 9))
+def test_joined_sums_add_up_to_the_same(added: list[tuple[int, int]], most: int) -> None:
+    sums = Sums(most=most)
+    for at, value in added:
+        sums.add(START + at * SECOND, float(value))
+    assert len(sums.by) <= most
+    assert sum(value for _, value in sums.read()) == pytest.approx(sum(value for _, value in added))

@@ -6,15 +6,14 @@ import pytest
 
 from contracts.control import LeaseTaken
 from contracts.types import Interval, instrument_id
-from services.backtest.assumptions import assumptions
 from services.backtest.listed import assumed, listing_with
 from services.backtest.settings import BacktestSettings, DataKind, DataSource, Unusable
-from services.backtest.sources import record
 from services.backtest.wiring import ABSENT, ORDER, STRATEGIES, Nature, Wiring, wire
 from services.bars.settings import BarsSettings
 from services.catalog import BLUEPRINTS
 from services.cli.settings import SERVICES
 from services.portfolio.bookable import QUANTITY_PLACES
+from services.scheduler.settings import SchedulerSettings
 from tests.backtested import USUAL, wired
 from venues.instruments import LISTING, InstrumentKind
 
@@ -69,7 +68,7 @@ def test_an_argument_reaches_every_setting_that_it_means(option: str, given: obj
 
 def test_what_is_not_asked_for_stays_as_usual() -> None:
     others = {name: settings for name, settings in wired().settings.items() if name != "clock"}
-    assert others == {name: settings for name, settings in USUAL.items() if name != "clock"}
+    assert others == {name: USUAL[name] for name in ORDER if name != "clock"}
 
 
 def test_strategies_decide_on_the_bars_that_the_data_consists_of() -> None:
@@ -82,6 +81,13 @@ def test_a_price_is_as_old_as_bars_are_long() -> None:
     usual = value(wired(), "risk.max_mark_age_ms")
     assert value(wire(BacktestSettings(), USUAL, LISTING, Nature(Interval.M5)), "risk.max_mark_age_ms") == 300_000
     assert value(wire(BacktestSettings(), USUAL, LISTING, Nature(Interval.S1)), "risk.max_mark_age_ms") == usual
+
+
+def test_what_a_model_said_is_believed_for_ten_bars_where_bars_are_long() -> None:
+    wiring = wire(BacktestSettings(), USUAL, LISTING, Nature(Interval.M1))
+    ages = [value(wiring, f"hmm_ensemble.max_{what}_age_s") for what in ("regime", "direction")]
+    assert ages == [600, 600]
+    assert value(wired(), "hmm_ensemble.max_regime_age_s") == 120
 
 
 def test_books_are_kept_in_the_currency_that_all_is_paid_in() -> None:
@@ -123,7 +129,8 @@ def test_what_is_set_goes_before_what_the_arguments_mean() -> None:
         ("trend.slow", "not of the form COMPONENT.KEY=VALUE", "trend.slow=20"),
         ("slow=20", "not of the form COMPONENT.KEY=VALUE", "trend.slow=20"),
         ("tend.slow=20", "there is no component 'tend'", "hmm_ensemble"),
-        ("scheduler.cron=", "scheduler does not run", ""),
+        ("scheduler.cron=", "scheduler does not run: no model is trained within the run", "--train"),
+        ("trainer.seed=3", "trainer does not run: no model is trained within the run", "--train"),
         ("trend.slo=20", "trend has no such setting", "slow"),
         ("trend.slow.x=20", "slow has no settings of its own", ""),
         ("trend.slow=many", "slow: Input should be a valid integer", ""),
@@ -137,6 +144,42 @@ def test_what_is_set_goes_before_what_the_arguments_mean() -> None:
 def test_a_change_that_cannot_be_made_is_named(change: str, message: str, remedy: str) -> None:
     with pytest.raises(Unusable) as refusal:
         asked(change)
+    assert message in str(refusal.value)
+    assert remedy in refusal.value.remedy
+
+
+def test_where_models_are_trained_the_scheduler_runs_and_the_edges_have_their_settings() -> None:
+    wiring = asked(
+        "trainer.regime.states=[2]", "scheduler.cron=", "ingest.chunk_s=300", train=True, training_s=5, seed=9
+    )
+    assert [component.name for component in wiring.build()] == [*ORDER, "scheduler"]
+    assert (value(wiring, "trainer.regime.states"), value(wiring, "scheduler.cron")) == ((2,), "")
+    assert (value(wiring, "ingest.chunk_s"), value(wiring, "trainer.seed")) == (300, 9)
+    assert wiring.training_s == 5
+    assert wiring.edges() is not None
+    assert asked().edges() is None
+
+
+def test_models_are_trained_on_bars_that_are_no_shorter_than_those_of_the_data() -> None:
+    wiring = wire(BacktestSettings(train=True), USUAL, LISTING, Nature(Interval.M5))
+    assert isinstance(scheduler := wiring.settings["scheduler"], SchedulerSettings)
+    assert [plan.interval for plan in scheduler.plans] == [Interval.M5]
+    assert value(wiring, "ingest.intervals") == (Interval.M5,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "remedy"),
+    [
+        ('scheduler.plans=[{"interval":"1h"}]', "trained on bars of 1h, and bars.intervals has 5s", "--set both"),
+        ('ingest.intervals=["1m"]', "trained on bars of 5s, and ingest.intervals has 1m", '"interval":"1m"'),
+        ("ingest.source=ccxt", "a run trains on its own bars only", "tape"),
+        ("scheduler.cron=99", "cron: '99' is no cron expression", ""),
+        ("trainer.regime.embargo=-1", "regime.embargo: Input should be greater than or equal to 0", ""),
+    ],
+)
+def test_a_training_that_could_never_be_is_named(change: str, message: str, remedy: str) -> None:
+    with pytest.raises(Unusable) as refusal:
+        asked(change, train=True)
     assert message in str(refusal.value)
     assert remedy in refusal.value.remedy
 
@@ -212,18 +255,6 @@ def test_whatever_an_unlisted_instrument_costs_its_trades_can_be_booked(price: f
     fee = rules.tick * rules.lot * Decimal("0.0005")
     assert fee == round(fee, QUANTITY_PLACES)
     assert rules.tick <= Decimal(price) / 10
-
-
-def test_every_assumption_that_flatters_is_told_and_gone_when_it_is_not_made() -> None:
-    source = record(iter(()), lambda: 0)
-    usual = assumptions(wired(), source)
-    capital, coins = "gateway.perpetuals.capital=1000", 'gateway.balances={"USDT":1}'
-    sober = assumptions(wired("gateway.latency_ms=50", "gateway.queue=back", capital, coins), source)
-    assert len(usual) - len(sober) == 4
-    assert any("latency" in one for one in usual)
-    assert not any("latency" in one for one in sober)
-    free = assumptions(wired("gateway.maker_fee=0", "gateway.taker_fee=0"), source)
-    assert "nothing is paid as maker fee and taker fee" in free
 
 
 def test_a_lease_holds_settings_that_the_component_is_built_with_again() -> None:

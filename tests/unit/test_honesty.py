@@ -150,6 +150,17 @@ def test_the_same_seed_gives_the_same_intervals_within_what_was_seen(seed: int, 
     assert min(values) - 1e-9 <= first["mean"].low <= first["mean"].high <= max(values) + 1e-9
 
 
+@given(st.integers(0, 2**64 - 1), st.integers(1, 60), st.integers(0, 9))
+def test_resamples_are_drawn_as_one_draws_word_by_word(seed: int, count: int, drawn: int) -> None:
+    chance, single = Chance(seed, drawn), Chance(seed, drawn)
+    values, drawn_first = [float(number) for number in range(count + 1)], {"first": lambda sample: float(sample[0])}
+    found = bootstrap(values, drawn_first, chance, resamples=10, mean_block=1)["first"]
+    samples = [[single.word() % len(values) for _ in values] for _ in range(10)]
+    firsts = sorted(sample[0] for sample in samples)
+    assert chance.drawn == single.drawn
+    assert firsts[0] <= found.low <= found.high <= firsts[-1]
+
+
 def test_what_nothing_determines_has_no_interval() -> None:
     assert bootstrap([1.0], {"mean": lambda sample: float(sample.mean())}, Chance(1)) == {}
     assert bootstrap([1.0, 2.0], {"never": lambda _: None}, Chance(1), resamples=20) == {}

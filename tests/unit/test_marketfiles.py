@@ -80,6 +80,14 @@ def trade_file(folder: Path, rows: Sequence[Row], name: str = "BTC-trades-a.csv"
     return csv(folder / name, TRADES_HEAD, rows)
 
 
+def parquet_file(folder: Path, bids: Sequence[float | None] = (100.0,) * 1000) -> Path:
+    path = folder / "BTC-quotes-a.parquet"
+    same = {"bid_size": 1.0, "ask": 101.0, "ask_size": 2.0}
+    columns = {"timestamp": [BEGIN_NS + at * 10**6 for at in range(len(bids))], "bid": list(bids)}
+    pq.write_table(pa.table({**columns, **{name: [value] * len(bids) for name, value in same.items()}}), path)
+    return path
+
+
 def read(*files: Path, policy: Policy = Policy.ERROR, **said: Any) -> tuple[list[Event], Market]:  # noqa: ANN401
     market = read_market(files, FileMapping.model_validate(said), policy)
     return list(market.events), market
@@ -263,6 +271,16 @@ def test_files_in_a_row_are_one(tmp_path: Path) -> None:
     parts, market = read(later, sooner)
     assert parts == whole
     assert market.found.total == 0
+
+
+def test_files_in_a_row_may_count_time_in_different_units(tmp_path: Path) -> None:
+    seconds = [[str(BEGIN_NS // 10**9 + 60 * at), *row[1:]] for at, row in enumerate(quotes(5))]
+    micros = [[str(BEGIN_NS // 10**3 + 60 * 10**6 * (5 + at)), *row[1:]] for at, row in enumerate(quotes(5, 5))]
+    parts = [
+        quote_file(tmp_path, seconds, "BTC-quotes-1.csv"),
+        quote_file(tmp_path, micros, "BTC-quotes-2.csv"),
+    ]
+    assert [event.ts_init for event in read(*parts)[0]] == [BEGIN_NS + at * MINUTE for at in range(10)]
 
 
 def test_files_beside_each_other_are_merged_by_time(tmp_path: Path) -> None:
@@ -495,6 +513,16 @@ def test_nanoseconds_are_exact_whatever_stands_beside_them(tmp_path: Path) -> No
     assert [event.ts_init - BEGIN_NS for event in events] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
 
 
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+def test_a_time_of_another_unit_than_the_first_is_refused_or_dropped(tmp_path: Path, unit: int) -> None:
+    rows = [[str(BEGIN_NS // 10**9 + 60 * at), *row[1:]] for at, row in enumerate(quotes())]
+    rows[4][0] = str(int(rows[4][0]) * unit)
+    file = quote_file(tmp_path, rows)
+    assert "line 6: its time cannot be read, is of another unit than the first" in complaint(file)
+    events, counts = repaired(file)
+    assert (len(events), counts) == (9, {Fault.BAD_TIME: 1})
+
+
 def test_a_trade_of_no_side_is_refused_or_dropped(tmp_path: Path) -> None:
     rows = trades()
     rows[4][3] = "unknown"
@@ -619,7 +647,7 @@ def test_what_was_repaired_is_told_by_kind_with_the_first(tmp_path: Path) -> Non
     assert len(list(market.events)) == 8
     (line,) = market.found.lines()
     assert line.startswith("2 rows with what is no number: dropped; first BTC-quotes-a.csv, line 6: ")
-    assert market.found.by_kind() == {"rows with what is no number: dropped": 2}
+    assert list(market.found.by_kind().values()) == [2]
     assert market.found.rows == 10
 
 
@@ -653,6 +681,37 @@ def test_a_gzip_that_ends_too_soon_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "BTC-quotes-b.csv.gz"
     file.write_bytes(whole[: len(whole) // 2])
     assert "unpacked" in complaint(file, policy=Policy.REPAIR)
+
+
+def test_a_parquet_file_that_ends_too_soon_is_refused(tmp_path: Path) -> None:
+    whole = parquet_file(tmp_path).read_bytes()
+    for end in (len(whole) // 2, len(whole) - 1):
+        file = tmp_path / "BTC-quotes-b.parquet"
+        file.write_bytes(whole[:end])
+        for policy in Policy:
+            assert "begins like Parquet and cannot be read" in complaint(file, policy=policy)
+
+
+def test_a_parquet_file_that_was_damaged_inside_is_refused_or_its_rows_are_judged(tmp_path: Path) -> None:
+    whole = parquet_file(tmp_path).read_bytes()
+    file = tmp_path / "BTC-quotes-b.parquet"
+    file.write_bytes(whole[:40] + bytes(200) + whole[240:])
+    assert complaint(file).startswith("BTC-quotes-b.parquet: ")
+
+
+def test_an_empty_cell_of_parquet_is_no_number(tmp_path: Path) -> None:
+    bids: list[float | None] = [100.0] * 10
+    bids[3] = None
+    file = parquet_file(tmp_path, bids)
+    assert "row 4: a price or size is no number" in complaint(file)
+    assert repaired(file)[1] == {Fault.NOT_A_NUMBER: 1}
+
+
+@pytest.mark.parametrize("kind", [DataKind.QUOTES, DataKind.TRADES])
+def test_rows_without_a_head_are_refused_until_their_columns_are_said(tmp_path: Path, kind: DataKind) -> None:
+    rows = {DataKind.QUOTES: quotes(), DataKind.TRADES: trades()}[kind]
+    file = csv(tmp_path / "BTC-quotes-a.csv", None, [[str(BEGIN_NS + at), *row[1:]] for at, row in enumerate(rows)])
+    assert f"there is no column for the time of {kind.value}" in complaint(file, kind=kind)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

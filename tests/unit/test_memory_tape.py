@@ -9,7 +9,7 @@ import pytest
 from contracts.books import EquityMarked, PositionChanged
 from contracts.clock import ClockTick
 from contracts.codec import encode
-from contracts.control import Alert
+from contracts.control import Alert, DeadLetter
 from contracts.event import Event
 from contracts.market import Quote, Trade
 from contracts.orders import OrderEvent, OrderFilled, OrderInitialized, OrderIntent, RiskApproved
@@ -28,7 +28,9 @@ from services.router.rules import Router
 from services.router.settings import RouterSettings
 from services.trend.rules import Trend
 from services.trend.settings import TrendSettings
+from tape.blueprint import Blueprint
 from tape.component import Component, on
+from tape.folding import Folding, failed
 from tape.memory import MemoryTape
 from tests.builders import LISTING, START, quote, tick, trade
 from tests.reference_workload import components, mids, outcome, quotes, reference
@@ -112,6 +114,50 @@ def test_what_nobody_handles_goes_by() -> None:
     tape = MemoryTape([MarketClock()])
     tape.play([tick(0.0)])
     assert tape.recorded == []
+
+
+class Stumbling(Herald):
+    """Raises amid its second answer to a quote, and at every alert."""
+
+    @on(Quote)
+    def on_quote(self, quoted: Quote) -> Iterator[Alert]:
+        self.heard.append((self.moment.position, quoted))
+        yield alert(self.name, 0)
+        raise ValueError("a stone")
+
+    @on(Alert)
+    def on_alert(self, heard: Alert) -> Iterator[Alert]:
+        raise KeyError(heard.code)
+
+
+def test_what_a_component_raises_comes_out_and_what_was_said_before_stays() -> None:
+    tape = MemoryTape([Herald("a", 1), Stumbling("b", 0)])
+    with pytest.raises(ValueError, match="a stone"):
+        tape.play([quote()])
+    assert told(tape) == [(2, 1, "a/1/0")]
+
+
+def test_a_component_that_raises_says_a_dead_letter_instead_and_all_goes_on_as_live() -> None:
+    tape = MemoryTape([Stumbling("b", 0), Herald("a", 1)], failed)
+    tape.play([quote(), quote()])
+    live = Folding(Blueprint("b", BarsSettings, lambda _: Stumbling("b", 0)), BarsSettings())
+    assert told(tape)[:3] == [(2, 1, "b/1/0"), (3, 1, "a/1/0"), (4, 3, "b/3/0")]
+    letters = [recorded for recorded in tape.recorded if isinstance(recorded.event, DeadLetter)]
+    assert [letter.cause for letter in letters] == [1, 3, 5, 7]
+    heard = {recorded.position: recorded for recorded in tape.recorded}
+    heard |= {position: Recorded(position, None, "", START, quote()) for position in (1, 5)}
+    for letter in letters:
+        assert letter.cause is not None
+        assert live.answer(heard[letter.cause]) == (letter.event,)
+
+
+def test_a_dead_letter_names_what_was_raised_where_and_at_what() -> None:
+    tape = MemoryTape([Stumbling("b", 0)], failed)
+    tape.play([quote()])
+    (letter,) = tape.of_type(DeadLetter)
+    assert (letter.component, letter.source) == ("b", "position 1, md.quote.sim.BTCUSDT")
+    assert letter.reason.startswith("ValueError: a stone (tests.unit.test_memory_tape:")
+    assert letter.reason.endswith(", Stumbling.on_quote)")
 
 
 def stack() -> tuple[MemoryTape, list[Event]]:

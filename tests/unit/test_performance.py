@@ -26,6 +26,7 @@ from quant.performance import (
     ulcer_index,
     underwater,
     volatility,
+    worst_drawdowns,
 )
 
 EQUITIES = st.lists(st.floats(1, 1e6), min_size=2, max_size=60)
@@ -145,6 +146,22 @@ def test_a_drawdown_that_lasts_has_no_end_yet() -> None:
     assert found is not None
     assert found.depth == pytest.approx(0.5)
     assert (found.recovered, found.until, found.peak_at, found.trough_at) == (None, 4 * DAY, DAY, 3 * DAY)
+
+
+def test_the_worst_drawdowns_are_the_deepest_of_all_in_that_order() -> None:
+    equity = [100.0, 90.0, 100.0, 80.0, 120.0, 60.0]
+    falls = worst_drawdowns(daily(equity), equity, 2)
+    assert [fall.depth for fall in falls] == pytest.approx([0.5, 0.2])
+    assert [(fall.peak_at, fall.trough_at, fall.recovered) for fall in falls] == [
+        (4 * DAY, 5 * DAY, None),
+        (2 * DAY, 3 * DAY, 4 * DAY),
+    ]
+
+
+@given(EQUITIES)
+def test_the_deepest_of_all_drawdowns_is_the_largest_way_under_water(equity: list[float]) -> None:
+    deepest = deepest_drawdown(daily(equity), equity)
+    assert (deepest.depth if deepest else 0.0) == pytest.approx(max(underwater(equity)))
 
 
 def test_what_never_falls_has_no_drawdown() -> None:

@@ -13,6 +13,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from pyarrow import compute
 
+from eventstore.marketdata.arrowarrays import filled
 from eventstore.marketdata.forms import BadFile, Form, Head
 
 BLOCK = 1 << 20
@@ -105,11 +106,9 @@ def _csv(path: Path, head: Head, wanted: Sequence[str]) -> Iterator[Batch]:
                 _require_closed_quotes(batch, line)
             numbers, short = skipped.take(line, batch.num_rows)
             line = int(numbers[-1]) + 1 if len(numbers) else line
-            filled = ~np.logical_and.reduce(
-                [column.is_null().to_numpy(zero_copy_only=False) for column in batch.columns]
-            )
-            rows = batch if filled.all() else batch.filter(pa.array(filled))
-            yield Batch({name: rows.column(name) for name in wanted}, numbers[filled], short)
+            has_cells = np.logical_or.reduce([filled(column) for column in batch.columns])
+            rows = batch if has_cells.all() else batch.filter(pa.array(has_cells))
+            yield Batch({name: rows.column(name) for name in wanted}, numbers[has_cells], short)
         if skipped.lines:
             none = {name: pa.array([], pa.string()) for name in wanted}
             yield Batch(none, np.array([], dtype=np.int64), skipped.told(len(skipped.lines)))

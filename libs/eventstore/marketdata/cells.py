@@ -1,7 +1,7 @@
 """Make numbers, times and sides of the cells of a column, whatever type the file gave them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,15 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.types import Side
+from eventstore.marketdata.arrowarrays import Column, Floats, Ints, flags, floats, integers, places
 from eventstore.marketdata.forms import BadFile
 from eventstore.marketdata.times import EARLIEST, LATEST, AmbiguousTime, TimeUnit, date_of, unit_of
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 Objects = np.ndarray[Any, np.dtype[np.object_]]
-Column = Any
-"""An Arrow array; pyarrow has no types."""
-
 UNREADABLE, AMBIGUOUS = -1, -2
 """What stands for a time that cannot be read, and for one whose zone or changed clocks leave it open."""
 
@@ -48,17 +44,29 @@ def numbers(column: Column) -> Floats:
 
 def sides(column: Column) -> Objects:
     """Read who took, `buy` or `sell`; None stands for what is neither."""
-    return np.array([_SIDES.get(_word(cell)) for cell in column.to_pylist()], dtype=object)
+    return _meant(column, _SIDES)
 
 
 def takers(column: Column) -> Objects:
     """Read who took from whether the buyer was the maker; None stands for what is neither true nor false."""
-    return np.array([_FLAGS.get(_word(cell)) for cell in column.to_pylist()], dtype=object)
+    return _meant(column, _FLAGS)
 
 
 def words(column: Column) -> Objects:
     """Read names, such as ids of trades; None stands for an empty cell."""
+    if pa.types.is_integer(column.type):
+        return np.array(pc.cast(column, pa.string()).to_pylist(), dtype=object)
+    if is_text(column) and column.null_count == 0:
+        return np.array([*map(str.strip, column.to_pylist())], dtype=object)
     return np.array([None if cell is None else str(cell).strip() for cell in column.to_pylist()], dtype=object)
+
+
+def _meant(column: Column, meanings: Mapping[str, Side]) -> Objects:
+    """Read a column of few different cells."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    words = [meanings.get(_word(cell)) for cell in column.dictionary.to_pylist()]
+    return np.array([*words, None], dtype=object)[places(column)]
 
 
 def zone_named(name: str | None) -> ZoneInfo | None:
@@ -150,9 +158,9 @@ class TimeReader:
         try:
             return self._counts(pc.cast(column, pa.int64()))
         except pa.ArrowInvalid:
-            whole = pc.match_substring_regex(column, "^[0-8]?[0-9]{1,18}$").fill_null(False)  # noqa: FBT003
+            whole = pc.match_substring_regex(column, "^[0-8]?[0-9]{1,18}$")
             exact = self._counts(pc.cast(pc.if_else(whole, column, None), pa.int64()))
-            return np.where(whole.to_numpy(zero_copy_only=False), exact, self._fractions(numbers(column)))
+            return np.where(flags(whole, missing=False), exact, self._fractions(numbers(column)))
 
     def _in_utc(self, stamps: Column, *, told: bool) -> Ints:
         if told or self._zone is None:
@@ -173,7 +181,7 @@ class TimeReader:
         return time if told is self.told else AMBIGUOUS
 
     def _counts(self, column: Column) -> Ints:
-        counts = pc.cast(column, pa.int64(), safe=False).fill_null(UNREADABLE).to_numpy(zero_copy_only=False)
+        counts = integers(pc.cast(column, pa.int64(), safe=False), UNREADABLE)
         if self.unit is None and not self._find_unit(counts[counts != UNREADABLE].tolist()):
             return np.full(len(counts), UNREADABLE)
         assert self.unit is not None
@@ -217,10 +225,8 @@ def _word(cell: object) -> str:
 
 
 def _floats(column: Column) -> Floats:
-    found: Floats = column.to_numpy(zero_copy_only=False)
-    return found.astype(np.float64, copy=False)
+    return floats(pc.cast(column, pa.float64(), safe=False))
 
 
 def _ints(stamps: Column) -> Ints:
-    found: Ints = pc.cast(stamps, pa.int64()).fill_null(UNREADABLE).to_numpy(zero_copy_only=False)
-    return found
+    return integers(pc.cast(stamps, pa.int64()), UNREADABLE)

@@ -49,7 +49,7 @@ def _quotes(instrument: InstrumentId, rows: Rows) -> list[Quote]:
         "ask": rows.values[Role.ASK].tolist(),
         "ask_size": rows.values[Role.ASK_SIZE].tolist(),
     }
-    return _made(Quote, len(rows), columns)
+    return made(Quote, len(rows), columns)
 
 
 def _trades(instrument: InstrumentId, rows: Rows) -> list[Trade]:
@@ -63,9 +63,11 @@ def _trades(instrument: InstrumentId, rows: Rows) -> list[Trade]:
         "price": rows.values[Role.PRICE].tolist(),
         "size": rows.values[Role.SIZE].tolist(),
         "aggressor": rows.values[Role.SIDE].tolist(),
-        "trade_id": [str(line if name is None else name) for name, line in zip(ids, lines, strict=True)],
+        "trade_id": [str(line if name is None else name) for name, line in zip(ids, lines, strict=True)]
+        if None in ids or ids is lines
+        else ids,
     }
-    return _made(Trade, len(rows), columns)
+    return made(Trade, len(rows), columns)
 
 
 def _bars(instrument: InstrumentId, interval: Interval, rows: Rows) -> list[Bar]:
@@ -85,10 +87,10 @@ def _bars(instrument: InstrumentId, interval: Interval, rows: Rows) -> list[Bar]
         "volume": rows.values[Role.VOLUME].tolist(),
         "trades": repeat(0) if counts is None else counts.astype("int64").tolist(),
     }
-    return _made(Bar, len(rows), columns)
+    return made(Bar, len(rows), columns)
 
 
-def _made(event_type: type[E], count: int, columns: Mapping[str, Iterable[object]]) -> list[E]:
+def made(event_type: type[E], count: int, columns: Mapping[str, Iterable[object]]) -> list[E]:
     """Make events field by field: half again as fast as event by event, because no step of it is Python's."""
     assert columns.keys() == {field.name for field in fields(event_type)}
     events = list(map(object.__new__, repeat(event_type, count)))

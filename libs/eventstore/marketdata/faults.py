@@ -70,13 +70,13 @@ class Repairs:
         return self.counts.total()
 
     def by_kind(self) -> Mapping[str, int]:
-        """Give the counts in words: what a report shows."""
-        return {f"{fault.value}: {fault.outcome}": self.counts[fault] for fault in Fault if self.counts[fault]}
+        """Give the counts in words, with the first of each: what a report shows."""
+        return {
+            f"{fault.value}: {fault.outcome}; first {self.first[fault]}": self.counts[fault]
+            for fault in Fault
+            if self.counts[fault]
+        }
 
     def lines(self) -> list[str]:
         """Tell each kind in one line, with the first of it."""
-        return [
-            f"{self.counts[fault]:,} {fault.value}: {fault.outcome}; first {self.first[fault]}"
-            for fault in Fault
-            if self.counts[fault]
-        ]
+        return [f"{count:,} {what}" for what, count in self.by_kind().items()]

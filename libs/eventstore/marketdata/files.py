@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.event import Event
 from contracts.types import InstrumentId, Interval, instrument_id
+from eventstore.marketdata.arrowarrays import Ints
 from eventstore.marketdata.batches import Batch, batches, place
-from eventstore.marketdata.cells import Ints, TimeReader, numbers, sides, takers, words
+from eventstore.marketdata.cells import TimeReader, numbers, sides, takers, words
 from eventstore.marketdata.columns import (
     BarTime,
     Columns,

@@ -1,9 +1,7 @@
-"""Files in a row or beside each other, as one stream in order of time; each is opened when its time has come."""
+"""Files that continue each other, as one stream in order of time; each is opened when its time has come."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from contracts.event import Event
 from contracts.market import Bar, MarketGap, Trade
@@ -13,64 +11,10 @@ from eventstore.marketdata.faults import Fault, Policy, Repairs
 from eventstore.marketdata.files import Limits, MarketFile
 from eventstore.marketdata.forms import BadFile
 from eventstore.marketdata.ordering import told_gap
+from eventstore.marketdata.streams import Stream
 from eventstore.marketdata.times import SECOND, moment
 
 Lists = Iterator[list[Event]]
-
-_known = attrgetter("ts_init")
-
-
-class Stream:
-    """Events in order of time, of which some are at hand."""
-
-    def __init__(self, lists: Lists) -> None:
-        self._lists = lists
-        self._now: list[Event] = []
-        self._at = 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left; only now is looked further, so that what is at hand was given before that fails."""
-        while 0 <= self._at >= len(self._now):
-            following = next(self._lists, None)
-            self._now, self._at = ([], -1) if following is None else (following, 0)
-        return self._at < 0
-
-    @property
-    def next_at(self) -> int:
-        return self._now[self._at].ts_init
-
-    def take(self, before: int | None, *, included: bool) -> list[Event]:
-        """Take what is at hand and earlier than `before` (or then, if `included`); None: all that is at hand."""
-        if self.is_over:
-            return []
-        cut = bisect_right if included else bisect_left
-        end = len(self._now) if before is None else cut(self._now, before, lo=self._at, key=_known)
-        taken = self._now[self._at : end]
-        self._at = end
-        return taken
-
-    def take_until(self, last: int) -> list[Event]:
-        """Take all up to `last` (ns), included."""
-        taken: list[Event] = []
-        while not self.is_over and self.next_at <= last:
-            taken.extend(self.take(last, included=True))
-        return taken
-
-
-def merged(streams: Sequence[Stream]) -> Lists:
-    """Merge streams that stand beside each other; of equal times the earlier stream comes first."""
-    open_ = [stream for stream in streams if not stream.is_over]
-    while len(open_) > 1:
-        first = min(range(len(open_)), key=lambda at: (open_[at].next_at, at))
-        other = min((at for at in range(len(open_)) if at != first), key=lambda at: (open_[at].next_at, at))
-        if events := open_[first].take(open_[other].next_at, included=first < other):
-            yield events
-        if open_[first].is_over:
-            del open_[first]
-    for stream in open_:
-        while events := stream.take(None, included=True):
-            yield events
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +28,7 @@ class Parts:
 
     def lists(self) -> Lists:
         """Give their events; parts that overlap are an error, or are merged. Raises `BadFile`."""
-        active: list[Stream] = []
+        active: list[Stream[Event]] = []
         last: int | None = None
         for before, part in zip((None, *self.files), self.files, strict=False):
             for events in self._until(active, part.first):
@@ -99,7 +43,7 @@ class Parts:
             active = [Stream(iter([held])), *active, Stream(part.events(self.policy, self.limits, self.repairs))]
         yield from self._until(active, None)
 
-    def _until(self, active: Sequence[Stream], time: int | None) -> Lists:
+    def _until(self, active: Sequence[Stream[Event]], time: int | None) -> Lists:
         """Give what is earlier than `time`: from there on the next part tells too."""
         while open_ := [stream for stream in active if not stream.is_over]:
             now = min(stream.next_at for stream in open_)

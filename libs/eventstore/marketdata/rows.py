@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from contracts.types import Interval
+from eventstore.marketdata.arrowarrays import Ints
 from eventstore.marketdata.batches import place
-from eventstore.marketdata.cells import AMBIGUOUS, UNREADABLE, Ints
+from eventstore.marketdata.cells import AMBIGUOUS, UNREADABLE
 from eventstore.marketdata.columns import DataKind, Role
 from eventstore.marketdata.faults import Fault, Policy, Repairs
 from eventstore.marketdata.forms import BadFile, Form
@@ -142,7 +143,7 @@ def faults_of(kind: DataKind, rows: Rows, interval: Interval | None) -> Iterator
 
 
 _WORDS: Mapping[Fault, str] = {
-    Fault.BAD_TIME: "its time cannot be read, or is not between 2009 and 2100",
+    Fault.BAD_TIME: "its time cannot be read, is of another unit than the first, or not between 2009 and 2100",
     Fault.ZONE: "its time was there twice or never (clocks were changed), or tells its zone where others do not",
     Fault.NOT_A_NUMBER: "a price or size is no number",
     Fault.NOT_POSITIVE: "a price is not above zero, or a size below it",

@@ -1,8 +1,8 @@
 """Trains the direction model of an instrument: whether the price will be higher, and how surely.
 
 The data are cut three times, in order of time: one part fits the classifier (scikit-learn), the next calibrates its
-score (Platt), the last (the hold-out) only scores. Between the parts lie `lookback` + `horizon` windows, so that no
-label reaches into the next part (M. Lopez de Prado, Advances in Financial Machine Learning, 2018, chapter 7).
+score (Platt), the last (the hold-out) only scores. Between the parts lies what `quant.training.purging` demands: no
+label reaches into the next part, and there is an embargo.
 """
 
 import warnings
@@ -46,7 +46,7 @@ def train(request: Training) -> Trained:
     spec = settings.spec(request.bars[0].interval)
     whole = sample(request.bars, spec, settings.least_observations)
     known, rose = labels(whole, settings.horizon, spec.nanos)
-    fit, calibrate, hold = _parts(known, settings)
+    fit, calibrate, hold = parts(whole, known, spec, settings)
     model = _model(whole, rose, fit, calibrate, spec, settings, request.seed % 2**31)
     artifact = Artifact(
         family=ModelFamily.DIRECTION,
@@ -105,20 +105,25 @@ def scores(model: Classifier | DirectionModel, values: Array) -> Array:
     return total
 
 
-def _parts(
-    known: NDArray[np.int64], settings: DirectionTraining
+def parts(
+    seen: Sample, known: NDArray[np.int64], spec: FeatureSpec, settings: DirectionTraining
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    gap = settings.lookback + settings.horizon
+    """Give the observations that fit, that calibrate and that score, of those whose label is `known`."""
+    purge, closed_at = settings.purge(spec, settings.horizon), seen.closed_at[known]
     held = int(len(known) * (1 - settings.hold_out))
     calibrated = int(len(known) * (1 - settings.hold_out - settings.calibration))
-    parts = known[: max(calibrated - gap, 0)], known[calibrated : max(held - gap, 0)], known[held:]
-    for part, use in zip(parts, ("fit", "calibrate", "score"), strict=True):
+    calibrates = slice(calibrated, purge.fits(closed_at, closed_at[held])) if held < len(known) else slice(0)
+    fits = slice(purge.fits(closed_at, closed_at[calibrated])) if calibrated < len(known) else slice(0)
+    found = known[fits], known[calibrates], known[held:]
+    for part, use in zip(found, ("fit", "calibrate", "score"), strict=True):
         if len(part) < _LEAST_PART:
+            apart = (purge.label + purge.embargo) // spec.nanos
             raise NoModel(
                 TrainFailure.TOO_LITTLE_DATA,
-                f"{len(part)} observations to {use}, {_LEAST_PART} are needed: {len(known)} in all, with gaps of {gap}",
+                f"{len(part)} observations to {use}, {_LEAST_PART} are needed: {len(known)} in all, and between the "
+                f"parts {apart} windows are left out",
             )
-    return parts
+    return found
 
 
 def _model(

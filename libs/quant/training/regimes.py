@@ -1,8 +1,9 @@
 """Trains the regime model of an instrument: fit, choose, veto, name, pair, calibrate, score.
 
-The data are cut once: the last part (the hold-out) only scores, everything else is done on the part before, with a gap
-of `lookback` windows between. Within that part a walk forward chooses the number of states and Gaussians: each
-candidate is fitted to what was before a fold and predicts the fold (R. Hyndman, G. Athanasopoulos, Forecasting, 5.10).
+The data are cut once: the last part (the hold-out) only scores, everything else is done on the part before, with an
+embargo between (`quant.training.purging`). Within that part a walk forward chooses the number of states and Gaussians:
+each candidate is fitted to what was before a fold and predicts the fold, behind an embargo too (R. Hyndman,
+G. Athanasopoulos, Forecasting, 5.10).
 """
 
 from dataclasses import dataclass, replace
@@ -59,7 +60,8 @@ def train(request: Training) -> Trained:
     spec = settings.spec(request.bars[0].interval)
     whole = sample(request.bars, spec, settings.least_observations)
     cut = int(len(whole) * (1 - settings.hold_out))
-    if len(whole) - cut - settings.lookback < _LEAST_SCORED:
+    first = settings.purge(spec).tests(whole.closed_at, cut)
+    if len(whole) - first < _LEAST_SCORED:
         raise NoModel(TrainFailure.TOO_LITTLE_DATA, f"{_LEAST_SCORED} observations of hold-out are needed")
     slowly = observed(request.bars, slow_spec(spec, settings.slow_every)) if settings.slow_every else None
     model = _Trainer(request, settings, spec, whole.until(cut), slowly).model()
@@ -71,7 +73,7 @@ def train(request: Training) -> Trained:
         seed=request.seed,
         regime=model,
     )
-    held = int(whole.closed_at[cut]) + settings.lookback * spec.nanos
+    held = int(whole.closed_at[first])
     champion = request.champion.regime if request.champion is not None else None
     rival = champion if champion is not None and champion.spec == spec else None
     return Trained(
@@ -140,13 +142,19 @@ class _Trainer:
                 else refit(before, found.model, effort)
             )
             ahead = run(found.model, self.seen.until(end))
-            predicted.append(ahead.log_likelihood[self._test(begin, end)])
+            predicted.append(ahead.log_likelihood[self.tested(begin, end)])
         assert found is not None, "there is a fold"
         return Walk(shape, float(np.concatenate(predicted).mean()), found.model)
 
-    def _test(self, begin: int, end: int) -> slice:
-        """The part of a fold that no average reaches from what was fitted to; at least its last observation."""
-        return slice(min(begin + self.settings.lookback, end - 1), end)
+    def tested(self, begin: int, end: int) -> slice:
+        """Give the part of a fold behind the embargo."""
+        first = self.settings.purge(self.spec).tests(self.seen.closed_at, begin)
+        if first >= end:
+            raise NoModel(
+                TrainFailure.TOO_LITTLE_DATA,
+                f"a fold of {end - begin} observations lies within the embargo: fewer folds, or a shorter embargo",
+            )
+        return slice(first, end)
 
     def _likely(self, found: list[Fit], seen: Sample) -> Fit:
         """Give the likeliest fit without a veto, else the likeliest. Outliers make a likely state, but no regime."""
@@ -169,7 +177,7 @@ class _Trainer:
     def _pair(self, walk: Walk, fast: HiddenMarkovModel) -> tuple[SlowModel | None, float]:
         """Say whether a slow model helped to predict the last fold, and how far its probabilities could be believed."""
         begin, end = self.edges[-2:]
-        test = self._test(begin, end)
+        test = self.tested(begin, end)
         alone = self._filtered(walk.last, None)
         slow = self._conditioned(walk.last, begin)
         paired = None if slow is None else self._filtered(walk.last, slow)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.models import Feature, FeatureSpec, Periods
 from contracts.types import Interval
+from quant.training.purging import Purge
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +47,12 @@ class _Training(BaseModel):
     features: Features = Field(
         default=(Feature.LOG_RETURN, Feature.VOLATILITY), description="what is observed of a window"
     )
+    embargo: int | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="windows left out between what fits and what scores it; none: as many as averages reach back",
+    )
     hold_out: float = Field(default=0.2, ge=0.05, le=0.5, description="last part of the data, which only scores")
     least_observations: int = Field(
         default=600, ge=100, le=10_000_000, description="fewest observations that are worth a training"
@@ -54,6 +61,11 @@ class _Training(BaseModel):
 
     def spec(self, interval: Interval) -> FeatureSpec:
         return FeatureSpec(interval=interval, window=self.window, lookback=self.lookback, features=self.features)
+
+    def purge(self, spec: FeatureSpec, horizon: int = 0) -> Purge:
+        """Give the distance of what fits from what scores it, where labels look `horizon` windows ahead."""
+        embargo = self.lookback if self.embargo is None else self.embargo
+        return Purge(label=horizon * spec.nanos, embargo=embargo * spec.nanos)
 
 
 class RegimeTraining(_Training):

@@ -14,6 +14,7 @@ from contracts.types import InstrumentId, Side, venue_of
 from contracts.venue import VenueFilled
 from venues.instruments import Instrument, Listing
 from venues.simulated.book import ZERO, Working
+from venues.simulated.rolling import Rolling
 from venues.simulated.settings import MarginMode, SimulationSettings
 
 DIGITS = Decimal("1e-12")
@@ -54,7 +55,7 @@ class Account:
     """What the exchange keeps of us.
 
     `wallets` by venue and currency, of those only that are kept at all; `settled` is the last funding time of each
-    perpetual that was paid for.
+    perpetual that was paid for; `volumes` what was traded by venue and day, where fees depend on it.
     """
 
     wallets: dict[str, dict[str, Decimal]] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Account:
     fundings: dict[InstrumentId, Funding] = field(default_factory=dict)
     settled: dict[InstrumentId, int] = field(default_factory=dict)
     liquidations: int = 0
+    volumes: dict[str, Rolling] = field(default_factory=dict)
 
     def keep(self, listing: Listing) -> None:
         """Forget what is not listed any more."""

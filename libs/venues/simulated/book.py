@@ -11,6 +11,7 @@ from contracts.orders import OrderTerms
 from contracts.types import InstrumentId, Side
 from contracts.venue import AmendOrder, CancelOrder, QueryOrder, SubmitOrder, VenueFilled
 from venues.instruments import Instrument
+from venues.simulated.rolling import Rolling
 from venues.simulated.settings import QueueModel
 
 ZERO = Decimal(0)
@@ -34,12 +35,16 @@ class Working:
 
 @dataclass(slots=True)
 class Market:
-    """What is shown for one instrument, what we took of it, and our orders there in time priority."""
+    """What is shown for one instrument, what we took of it, and our orders there in time priority.
+
+    `traded` is what others traded there, where impact is measured by that.
+    """
 
     quote: Quote | None = None
     trade: Trade | None = None
     taken: dict[Side, Decimal] = field(default_factory=dict)
     orders: dict[str, Working] = field(default_factory=dict)
+    traded: Rolling = field(default_factory=Rolling)
 
 
 class Ending(Enum):

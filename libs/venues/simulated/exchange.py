@@ -1,13 +1,13 @@
 """The simulated exchange itself: commands and market data in, reports out. What it assumes is said in the package."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from contracts.event import Event
 from contracts.market import Funding, Quote, Trade
 from contracts.orders import Amendment, OrderTerms
-from contracts.types import InstrumentId, InstrumentState, Liquidity, TimeInForce
+from contracts.types import LARGEST, InstrumentId, InstrumentState, Liquidity, TimeInForce
 from contracts.venue import (
     AmendOrder,
     CancelOrder,
@@ -18,8 +18,9 @@ from contracts.venue import (
     VenueFilled,
     VenueRejected,
 )
-from venues.instruments import Instrument, Listing
+from venues.instruments import Listing
 from venues.simulated.account import Account, Books
+from venues.simulated.admission import Admission, changed
 from venues.simulated.book import (
     ZERO,
     Command,
@@ -28,33 +29,43 @@ from venues.simulated.book import (
     Market,
     Past,
     Working,
-    accepts,
     advance,
     by_priority,
     join,
     moment,
     on_its_way,
-    opposite,
     reached,
 )
+from venues.simulated.borrow import Lending, Lent
+from venues.simulated.delivery import Delivery, Waiting
 from venues.simulated.halts import Halted, Schedule
+from venues.simulated.latency import Chances, Delays, chances
 from venues.simulated.matching import Matching
 from venues.simulated.memory import Memory
-from venues.simulated.refusals import against_the_rules, cannot_amend, reprices, would_meet
+from venues.simulated.refusals import reprices, would_meet
 from venues.simulated.reports import accepted, again, amended, ended, of
+from venues.simulated.script import Script, unreached
 from venues.simulated.settings import SelfTrade, SimulationSettings
 from venues.simulated.settling import Settling
+from venues.simulated.taking import Taking
+from venues.simulated.tiers import Fees
 
 
 @dataclass(slots=True)
 class ExchangeState:
-    """What the exchange knows: its markets, commands under way, orders that ended (oldest first), and our account."""
+    """What the exchange knows: its markets, commands under way, orders that ended (oldest first), and our account.
+
+    Besides what is halted and lent, the reports that are under way, and where its chance stands.
+    """
 
     markets: dict[InstrumentId, Market]
     in_flight: list[InFlight]
     known: dict[str, Past | None]
     account: Account
     halted: Halted
+    lent: Lent
+    waiting: list[Waiting]
+    chances: Chances
 
 
 class SimulatedExchange:
@@ -63,29 +74,53 @@ class SimulatedExchange:
     def __init__(self, listing: Listing, settings: SimulationSettings) -> None:
         self.settings = settings
         self._listing = listing
-        self._latency_ns = int(settings.latency_ms * 1_000_000)
-        self._use(ExchangeState({name: Market() for name in listing}, [], {}, Account(), Halted()))
+        markets = {name: Market() for name in listing}
+        self._use(ExchangeState(markets, [], {}, Account(), Halted(), Lent(), [], chances(settings.seed)))
 
     def state(self) -> ExchangeState:
         return ExchangeState(
-            self._markets, self._in_flight, self._memory.known, self._books.account, self._schedule.halted
+            self._markets,
+            self._in_flight,
+            self._memory.known,
+            self._books.account,
+            self._schedule.halted,
+            self._lending.lent,
+            self._delivery.waiting,
+            self._chances,
         )
 
     def restore(self, state: ExchangeState) -> None:
         """Go on from `state`; what is not listed any more is gone, with our orders there."""
         state.markets = {name: state.markets.get(name, Market()) for name in self._listing}
         state.account.keep(self._listing)
+        state.lent.keep(self._listing)
         self._use(state)
 
     def _use(self, state: ExchangeState) -> None:
-        self._markets, self._in_flight = state.markets, state.in_flight
+        settings, listing = self.settings, self._listing
+        self._markets, self._in_flight, self._chances = state.markets, state.in_flight, state.chances
         self._memory = Memory(state.known)
-        self._books = Books(state.account, self.settings, self._listing)
-        self._settling = Settling(self._books, self._markets, self._listing, self.settings)
+        self._books = Books(state.account, settings, listing)
+        fees = Fees(state.account.volumes, settings, settings.perpetuals)
+        self._taking = Taking(settings.slippage, listing)
+        self._lending = Lending(state.lent, state.account, self._markets, listing, settings.borrow)
+        self._settling = Settling(self._books, self._markets, fees, self._taking, listing, settings)
         self._matching = Matching(
-            self._markets, self._books, self._memory, self._settling, self._listing, self.settings
+            self._markets, self._books, self._memory, self._settling, fees, self._taking, self._lending, listing
         )
-        self._schedule = Schedule(self.settings.halts, state.halted)
+        self._schedule = Schedule(settings.halts, state.halted)
+        self._delays = Delays(settings.latency_ms, settings.report_latency_ms, settings.feed_latency_ms, self._chances)
+        self._script = Script(settings.outages, settings.rejects, settings.slowdowns, self._chances.rejects)
+        self._admission = Admission(self._markets, self._books, self._schedule, self._script, listing)
+        self._delivery = Delivery(state.waiting, self._delays, self._script)
+        self._executes_at_once = self._delays.are_none and not self._script.delays_commands
+        self._says_at_once = not self._delivery.is_late and self._lending.is_free
+        self._due_at = self._next()
+
+    def _next(self) -> int:
+        """Say when something happens next that no market event brings about but by its time (ns)."""
+        command = self._in_flight[0].due if self._in_flight else LARGEST
+        return min(command, self._schedule.next_at, self._lending.next_at, self._delivery.next_at)
 
     # -- what the market shows -----------------------------------------------------------------------------------------
 
@@ -97,9 +132,9 @@ class SimulatedExchange:
             if market.taken:
                 market.taken.clear()
             if market.orders:
-                return self._match_quote(market, quote)
-        if self._in_flight or quote.ts_init >= self._schedule.next_at:
-            return self._land(quote)
+                return self._say(self._match_quote(market, quote), quote)
+        if quote.ts_init >= self._due_at:
+            return self._say(self._land(quote), quote)
         return None
 
     def on_trade(self, trade: Trade) -> Iterator[Event] | None:
@@ -107,22 +142,33 @@ class SimulatedExchange:
         market = self._markets.get(trade.instrument)
         if market is not None:
             market.trade = trade
-        if self._in_flight or (market is not None and market.orders) or trade.ts_init >= self._schedule.next_at:
-            return self._land(trade) if market is None else self._match_trade(market, trade)
+            if self._taking.counts_trades:
+                self._taking.see(market, trade)
+            if market.orders:
+                return self._say(self._match_trade(market, trade), trade)
+        if trade.ts_init >= self._due_at:
+            return self._say(self._land(trade), trade)
         return None
 
     def on_funding(self, funding: Funding) -> Iterator[Event] | None:
         """Show the mark of a perpetual and the funding ahead; None when it concerns nothing of ours."""
         instrument = self._listing.get(funding.instrument)
         if instrument is None or not instrument.is_perpetual:
-            return self._land(funding) if self._in_flight or funding.ts_init >= self._schedule.next_at else None
-        return self._mark(funding)
+            if funding.ts_init < self._due_at:
+                return None
+            return self._say(self._land(funding), funding)
+        return self._say(self._mark(funding), funding)
 
     def command(self, command: Command) -> Iterator[Event] | None:
         """Take a command: at once, or when event time has come `latency` further; none overtakes another."""
-        if self._latency_ns == 0 and not self._in_flight:
-            return self._execute(command, command)
-        self._in_flight.append(on_its_way(command, self._event_time(command) + self._latency_ns))
+        if self._executes_at_once and not self._in_flight:
+            return self._say(self._execute(command, command), command)
+        sent = self._event_time(command)
+        due = sent + self._delays.to_the_exchange() + self._script.slower_by(sent)
+        if self._in_flight:
+            due = max(due, self._in_flight[-1].due)
+        self._in_flight.append(on_its_way(command, due))
+        self._due_at = min(self._due_at, self._in_flight[0].due)
         return None
 
     def _event_time(self, command: Event) -> int:
@@ -130,12 +176,34 @@ class SimulatedExchange:
             command.ts_init
         )
 
+    def _moment(self, now: Event) -> int:
+        """Give the event time to which something has come that happens now."""
+        return now.ts_init if isinstance(now, Quote | Trade | Funding) else self._event_time(now)
+
+    def _say(self, said: Iterator[Event], now: Event) -> Iterator[Event]:
+        return said if self._says_at_once else self._say_later(said, now)
+
+    def _say_later(self, said: Iterator[Event], now: Event) -> Iterator[Event]:
+        """Let reports be heard when they come."""
+        if self._delivery.is_late:
+            at = self._moment(now)
+            self._delivery.post(said, at)
+            yield from self._delivery.heard(at, now)
+        else:
+            yield from said
+        self._due_at = self._next()
+
     def _land(self, now: Event) -> Iterator[Event]:
         """Let take effect what is due."""
+        if now.ts_init < self._due_at:
+            return
         if now.ts_init >= self._schedule.next_at:
             yield from self._follow(now)
+        if now.ts_init >= self._lending.next_at:
+            yield from self._lending.charge(now)
         while self._in_flight and self._in_flight[0].due <= now.ts_init:
             yield from self._execute(self._in_flight.pop(0).command, now)
+        self._due_at = self._next()
 
     def _match_quote(self, market: Market, quote: Quote) -> Iterator[Event]:
         yield from self._land(quote)
@@ -173,6 +241,8 @@ class SimulatedExchange:
     # -- what we ask for -----------------------------------------------------------------------------------------------
 
     def _execute(self, command: Command, now: Event) -> Iterator[Event]:
+        if self._script.has_outages and (outage := self._script.outage(self._moment(now))):
+            return unreached(command, outage, now)
         match command:
             case SubmitOrder():
                 return self._submit(command.order, now)
@@ -187,7 +257,8 @@ class SimulatedExchange:
         if terms.client_order_id in self._memory.known or self._matching.is_open(terms.client_order_id):
             return
         market = self._markets.get(terms.instrument)
-        if problem := self._refusal(terms, market):
+        at = self._moment(now) if self._script.refuses_orders else now.ts_init
+        if problem := self._admission.refusal(terms, at):
             self._memory.remember(terms, [], Ending.REJECTED, problem)
             yield VenueRejected(**of(terms, now), reason=problem)
             return
@@ -203,26 +274,6 @@ class SimulatedExchange:
         yield from self._cross(market, working, now)
         if terms.time_in_force is TimeInForce.IOC and terms.client_order_id in market.orders:
             yield self._matching.end(working, Ending.EXPIRED, "immediate or cancel: the rest was not displayed", now)
-
-    def _refusal(self, terms: OrderTerms, market: Market | None) -> str | None:
-        """Say why an order is not taken, if it is not."""
-        if market is None:
-            return f"{terms.instrument} is not listed here"
-        instrument = self._listing[terms.instrument]
-        if problem := self._schedule.objection(terms.instrument):
-            return problem
-        if problem := against_the_rules(terms, instrument, market.quote):
-            return problem
-        assert market.quote is not None
-        if problem := _takes(terms, market, instrument):
-            return problem
-        if terms.reduce_only and self._books.account.reducible(terms) == 0:
-            return f"reduce only: {terms.strategy} holds nothing of {terms.instrument} that this could reduce"
-        return self._lacks(terms, market, instrument) if self._books.keeps(instrument) else None
-
-    def _lacks(self, terms: OrderTerms, market: Market, instrument: Instrument) -> str | None:
-        orders = {name: at.orders.values() for name, at in self._markets.items() if at.orders}
-        return self._books.lacks(terms, terms.limit_price or _met(terms, market, instrument), orders)
 
     def _cross(self, market: Market, working: Working, now: Event) -> Iterator[Event]:
         """Let an order that has just come take what it meets: first of ours, by `self_trade`, then of others."""
@@ -260,14 +311,14 @@ class SimulatedExchange:
 
     def _amend(self, amendment: Amendment, now: Event) -> Iterator[Event]:
         working = self._matching.find(amendment.client_order_id, amendment.instrument)
-        if problem := "no such open order" if working is None else self._objection(working, amendment):
+        if problem := "no such open order" if working is None else self._admission.objection(working, amendment):
             yield VenueAmendRejected(**of(amendment, now), reason=problem)
             return
         assert working is not None
         market, instrument = self._markets[amendment.instrument], self._listing[amendment.instrument]
         assert market.quote is not None
         filled, moves = working.filled, reprices(working.terms, amendment)
-        working.terms = _amended(working.terms, amendment)
+        working.terms = changed(working.terms, amendment)
         working.leaves = working.terms.quantity - filled
         working.amended = True
         yield amended(working, now)
@@ -276,21 +327,6 @@ class SimulatedExchange:
             market.orders[amendment.client_order_id] = working
             join(working, market.quote, instrument, self.settings.queue)
             yield from self._cross(market, working, now)
-
-    def _objection(self, working: Working, amendment: Amendment) -> str | None:
-        """Say why an order stays as it is, if it does."""
-        market, instrument = self._markets[amendment.instrument], self._listing[amendment.instrument]
-        if problem := self._schedule.objection(amendment.instrument):
-            return problem
-        if problem := cannot_amend(working, amendment, instrument):
-            return problem
-        assert market.quote is not None
-        terms = _amended(working.terms, amendment)
-        if problem := _takes(terms, market, instrument):
-            return problem
-        others = {name: [one for one in at.orders.values() if one is not working] for name, at in self._markets.items()}
-        rest = replace(terms, quantity=terms.quantity - working.filled)
-        return self._books.lacks(rest, terms.limit_price or _met(terms, market, instrument), others)
 
     def _answer(self, query: QueryOrder, now: Event) -> Iterator[Event]:
         """Say again what was said of an order."""
@@ -316,27 +352,3 @@ class SimulatedExchange:
             if status.state is InstrumentState.DELISTED and market is not None:
                 for working in list(market.orders.values()):
                     yield self._matching.end(working, Ending.CANCELED, "the instrument was delisted", now)
-
-
-def _met(terms: OrderTerms, market: Market, instrument: Instrument) -> Decimal:
-    """Give the best price of others that an order meets."""
-    assert market.quote is not None
-    return opposite(instrument, terms.side, market.quote)[0]
-
-
-def _takes(terms: OrderTerms, market: Market, instrument: Instrument) -> str | None:
-    """Say how an order that may only rest would trade at once, if it would."""
-    if not terms.post_only:
-        return None
-    price = _met(terms, market, instrument)
-    if not accepts(terms, price) and not any(would_meet(terms, market, instrument)):
-        return None
-    return f"post only: at {terms.limit_price} it would take at {price}"
-
-
-def _amended(terms: OrderTerms, amendment: Amendment) -> OrderTerms:
-    return replace(
-        terms,
-        quantity=amendment.quantity or terms.quantity,
-        limit_price=amendment.limit_price or terms.limit_price,
-    )

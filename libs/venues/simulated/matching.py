@@ -11,10 +11,12 @@ from contracts.venue import VenueFilled
 from venues.instruments import Listing
 from venues.simulated.account import Books
 from venues.simulated.book import ZERO, Ending, Market, Working, accepts, opposite
+from venues.simulated.borrow import Lending
 from venues.simulated.memory import Memory
 from venues.simulated.reports import ended, of
-from venues.simulated.settings import SimulationSettings
 from venues.simulated.settling import Settling
+from venues.simulated.taking import Taking
+from venues.simulated.tiers import Fees
 
 
 class Matching:
@@ -24,15 +26,19 @@ class Matching:
         books: Books,
         memory: Memory,
         settling: Settling,
+        fees: Fees,
+        taking: Taking,
+        lending: Lending,
         listing: Listing,
-        settings: SimulationSettings,
     ) -> None:
         self._markets = markets
         self._books = books
         self._memory = memory
         self._settling = settling
+        self._fees = fees
+        self._taking = taking
+        self._lending = lending
         self._listing = listing
-        self._settings = settings
 
     def find(self, client_order_id: str, instrument: InstrumentId) -> Working | None:
         market = self._markets.get(instrument)
@@ -54,6 +60,8 @@ class Matching:
 
     def fills_whole(self, market: Market, working: Working, quote: Quote) -> bool:
         price, available = self.offered(market, working, quote)
+        if not self._taking.is_free:
+            price = self._taking.price(market, working.terms, price)
         return available == working.leaves == self.allowed(working.terms, price, available)
 
     def allowed(self, terms: OrderTerms, price: Decimal, quantity: Decimal) -> Decimal:
@@ -69,6 +77,8 @@ class Matching:
         side, price = working.terms.side, working.terms.limit_price
         if price is None or role is Liquidity.TAKER:
             price, role = met, Liquidity.TAKER
+            if not self._taking.is_free:
+                price = self._taking.price(market, working.terms, met)
         reports = self.fill(market, working, quantity, price, role, now)
         for report in reports:
             if isinstance(report, VenueFilled):
@@ -99,7 +109,7 @@ class Matching:
             side=terms.side,
             price=price,
             quantity=quantity,
-            fee=price * quantity * self._settings.fee(instrument, role),
+            fee=price * quantity * self._fees.share(instrument, role, now.ts_init),
             currency=instrument.quote_currency,
             liquidity=role,
         )
@@ -108,6 +118,8 @@ class Matching:
             del market.orders[terms.client_order_id]
             self._memory.remember(terms, working.fills, Ending.FILLED)
         self._books.book(terms, fill)
+        self._fees.count(instrument, price * quantity, now.ts_init)
+        self._lending.traded(terms, fill)
         return [fill, *self._settling.account_of(instrument, now)]
 
     def end(self, working: Working, ending: Ending, reason: str, now: Event) -> Event:

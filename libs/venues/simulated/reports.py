@@ -30,9 +30,12 @@ class Of(TypedDict):
 
 
 def of(order: OrderTerms | CancelOrder | QueryOrder | Amendment, now: Event) -> Of:
-    return Of(
-        client_order_id=order.client_order_id, instrument=order.instrument, ts_event=now.ts_init, ts_init=now.ts_init
-    )
+    return {
+        "client_order_id": order.client_order_id,
+        "instrument": order.instrument,
+        "ts_event": now.ts_init,
+        "ts_init": now.ts_init,
+    }
 
 
 def accepted(terms: OrderTerms, now: Event) -> VenueAccepted:

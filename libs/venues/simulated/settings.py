@@ -7,8 +7,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.types import Instrument as InstrumentName
-from contracts.types import InstrumentState, Liquidity, Name, Nanos
-from venues.instruments import Instrument
+from contracts.types import InstrumentState, Name, Nanos
+from venues.simulated.disturbances import Outage, Rejects, Slowdown
+from venues.simulated.latency import Delay
+from venues.simulated.slippage import SlippageSettings
+from venues.simulated.tiers import FeeTier, require_falling
 
 
 class QueueModel(Enum):
@@ -52,9 +55,11 @@ class PerpetualSettings(BaseModel):
     liquidation_fee: Decimal = Field(default=Decimal("0.0125"), ge=0, lt=1, description="share, taken at liquidation")
     maker_fee: Decimal = Field(default=Decimal("0.0002"), ge=-1, le=1, description="share of notional")
     taker_fee: Decimal = Field(default=Decimal("0.0005"), ge=-1, le=1, description="share of notional")
+    fee_tiers: tuple[FeeTier, ...] = Field(default=(), description="what is paid instead by who trades more")
 
     @model_validator(mode="after")
     def _opens_above_maintenance(self) -> Self:
+        require_falling(self)
         if self.maintenance * self.leverage >= 1:
             raise ValueError(
                 f"maintenance ({self.maintenance}) must be below 1 / leverage ({self.leverage}), "
@@ -83,30 +88,65 @@ class Halt(BaseModel):
         return InstrumentState.DELISTED if self.ends_at is None else InstrumentState.BREAK
 
 
-class SimulationSettings(BaseModel):
-    """How the simulated exchange treats us."""
+class BorrowSettings(BaseModel):
+    """What borrowing costs on spot. Shares are of what is borrowed; where `balances` limit us nobody lends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    latency_ms: float = Field(default=0.0, ge=0, le=60_000, description="from a command to its effect, in event time")
+    per_day: Decimal = Field(default=Decimal(0), ge=0, le=1, description="share a day")
+    per_day_of: dict[Name, Decimal] = Field(default={}, description="the same for single currencies, instead")
+    own: Decimal | None = Field(
+        default=None, ge=0, description="quote money of each strategy, that is not borrowed; None: no limit"
+    )
+
+    @model_validator(mode="after")
+    def _nobody_is_paid_for_it(self) -> Self:
+        wrong = [f"{name} {share}" for name, share in self.per_day_of.items() if not 0 <= share <= 1]
+        if wrong:
+            raise ValueError(f"per_day_of: a share a day is between 0 and 1, not {', '.join(wrong)}")
+        return self
+
+    @property
+    def is_free(self) -> bool:
+        return self.per_day == 0 and not any(self.per_day_of.values())
+
+    def share_of(self, currency: str) -> Decimal:
+        return self.per_day_of.get(currency, self.per_day)
+
+
+class SimulationSettings(BaseModel):
+    """How the simulated exchange treats us. Latencies are a number of ms, or a distribution: `lognormal:50,0.5`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latency_ms: Delay = Field(default=0.0, description="from a command to its effect, in event time")
+    report_latency_ms: Delay = Field(default=0.0, description="from what happens there to our hearing of it")
+    feed_latency_ms: Delay = Field(
+        default=0.0, description="from a price there to our seeing it, beyond that of the data"
+    )
     maker_fee: Decimal = Field(default=Decimal("0.001"), ge=-1, le=1, description="share of notional")
     taker_fee: Decimal = Field(default=Decimal("0.001"), ge=-1, le=1, description="share of notional")
+    fee_tiers: tuple[FeeTier, ...] = Field(default=(), description="what is paid instead by who trades more")
+    slippage: SlippageSettings = Field(default=SlippageSettings(), description="what is paid beyond the quote")
     queue: QueueModel = Field(default=QueueModel.RISK_AVERSE, description="who is before a resting order of ours")
     self_trade: SelfTrade = Field(default=SelfTrade.CANCEL_MAKER, description="when two orders of ours would trade")
     balances: dict[Name, Decimal] | None = Field(
         default=None, description="coins that a spot account begins with; None: no limit, and shorts are lent"
     )
+    borrow: BorrowSettings = Field(default=BorrowSettings(), description="interest on what is borrowed on spot")
     perpetuals: PerpetualSettings = Field(default=PerpetualSettings(), description="margin and fees of perpetuals")
     halts: tuple[Halt, ...] = Field(default=(), description="times in which an instrument is not traded")
+    outages: tuple[Outage, ...] = Field(default=(), description="times in which the exchange cannot be reached")
+    rejects: tuple[Rejects, ...] = Field(default=(), description="times in which orders are refused")
+    slowdowns: tuple[Slowdown, ...] = Field(default=(), description="times in which everything takes longer")
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="where chance begins: latencies, shares of refusals")
 
     @model_validator(mode="after")
     def _begins_with_something(self) -> Self:
+        require_falling(self)
         negative = [f"{name} {amount}" for name, amount in (self.balances or {}).items() if amount < 0]
         if negative:
             raise ValueError(f"balances: nobody begins with {', '.join(negative)}")
+        if self.balances is not None and not self.borrow.is_free:
+            raise ValueError("borrow: with balances nothing is lent; leave one of them out")
         return self
-
-    def fee(self, instrument: Instrument, role: Liquidity) -> Decimal:
-        """Give the share of notional that a trade costs."""
-        rates = self.perpetuals if instrument.is_perpetual else self
-        return rates.maker_fee if role is Liquidity.MAKER else rates.taker_fee

@@ -12,14 +12,24 @@ from venues.instruments import Instrument, Listing
 from venues.simulated.account import Books
 from venues.simulated.book import ZERO, Market, opposite
 from venues.simulated.settings import MarginMode, SimulationSettings
+from venues.simulated.taking import Taking
+from venues.simulated.tiers import Fees
 
 
 class Settling:
     def __init__(
-        self, books: Books, markets: dict[InstrumentId, Market], listing: Listing, settings: SimulationSettings
+        self,
+        books: Books,
+        markets: dict[InstrumentId, Market],
+        fees: Fees,
+        taking: Taking,
+        listing: Listing,
+        settings: SimulationSettings,
     ) -> None:
         self._books = books
         self._markets = markets
+        self._fees = fees
+        self._taking = taking
         self._listing = listing
         self._settings = settings
 
@@ -81,9 +91,14 @@ class Settling:
             yield terms, [foreign, fill, *self.account_of(instrument, now)]
 
     def _liquidating_fill(self, terms: OrderTerms, instrument: Instrument, now: Funding) -> VenueFilled:
-        quote = self._markets[terms.instrument].quote
-        price = instrument.price(now.mark) if quote is None else opposite(instrument, terms.side, quote)[0]
-        rates = self._settings.perpetuals
+        market = self._markets[terms.instrument]
+        price = (
+            instrument.price(now.mark) if market.quote is None else opposite(instrument, terms.side, market.quote)[0]
+        )
+        if not self._taking.is_free:
+            price = self._taking.price(market, terms, price)
+        share = self._fees.share(instrument, Liquidity.TAKER, now.ts_init) + self._settings.perpetuals.liquidation_fee
+        self._fees.count(instrument, price * terms.quantity, now.ts_init)
         return VenueFilled(
             ts_event=now.ts_init,
             ts_init=now.ts_init,
@@ -93,7 +108,7 @@ class Settling:
             side=terms.side,
             price=price,
             quantity=terms.quantity,
-            fee=price * terms.quantity * (rates.taker_fee + rates.liquidation_fee),
+            fee=price * terms.quantity * share,
             currency=instrument.quote_currency,
             liquidity=Liquidity.TAKER,
         )

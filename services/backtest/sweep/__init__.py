@@ -1,0 +1,1 @@
+"""Sweeps: the same past under many settings, and how much of the best result is luck."""
