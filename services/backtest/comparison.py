@@ -68,11 +68,15 @@ def look_at(path: Path) -> Left:
 
 class Kind(Enum):
     DATA = "data"
+    COMPONENTS = "components"
     SETTINGS = "settings"
     """In force, of a component."""
     ARGUMENTS = "arguments"
     CODE = "code"
     ENDING = "ending"
+
+
+_TAKES_PART = "takes part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,10 @@ class Difference:
 
 def differences(first: Left, second: Left) -> list[Difference]:
     """List all that two runs do not have in common."""
-    parts = (
+    parts: Sequence[tuple[Kind, Mapping[str, Any], Mapping[str, Any]]] = (
         (Kind.DATA, _data(first), _data(second)),
-        (Kind.SETTINGS, first.run["components"], second.run["components"]),
+        (Kind.COMPONENTS, _components(first), _components(second)),
+        (Kind.SETTINGS, _settings(first, of=second), _settings(second, of=first)),
         (Kind.ARGUMENTS, first.run["arguments"], second.run["arguments"]),
         (Kind.CODE, first.run["code"], second.run["code"]),
         (Kind.ENDING, {"ending": first.result["ending"]}, {"ending": second.result["ending"]}),
@@ -97,6 +102,15 @@ def differences(first: Left, second: Left) -> list[Difference]:
     return [
         Difference(kind, *one) for kind, mine, others in parts for one in _apart(dict(_flat(mine)), dict(_flat(others)))
     ]
+
+
+def _components(left: Left) -> Mapping[str, str]:
+    return dict.fromkeys(left.run["components"], _TAKES_PART)
+
+
+def _settings(left: Left, *, of: Left) -> Mapping[str, Any]:
+    """Give the settings of those components that the other run has, too."""
+    return {name: settings for name, settings in left.run["components"].items() if name in of.run["components"]}
 
 
 def _data(left: Left) -> Mapping[str, object]:

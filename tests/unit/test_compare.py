@@ -33,13 +33,11 @@ def test_runs_of_the_same_differ_in_nothing() -> None:
 
 
 def test_every_setting_that_differs_is_named_by_its_place() -> None:
-    other = left(
-        components={"trend": {"fast": 4, "slow": 30}, "gateway": {"perpetuals": {"leverage": 3}}, "hmm": {"a": 1}}
-    )
+    other = left(components={"trend": {"fast": 4, "slow": 30, "new": 1}, "gateway": {"perpetuals": {"leverage": 3}}})
     assert differences(left(), other) == [
         Difference(Kind.SETTINGS, "trend.slow", 12, 30),
         Difference(Kind.SETTINGS, "gateway.perpetuals.leverage", 1, 3),
-        Difference(Kind.SETTINGS, "hmm.a", None, 1),
+        Difference(Kind.SETTINGS, "trend.new", None, 1),
     ]
 
 
@@ -93,6 +91,18 @@ def test_independent_runs_without_skill_are_seldom_beyond_noise() -> None:
         for seed in range(8)
     ]
     assert sum(bool(row.is_beyond_noise) for row in judged) <= 2
+
+
+def test_who_takes_part_in_one_run_only_is_told_once_and_not_by_each_setting() -> None:
+    more = {
+        "trend": {"fast": 4, "slow": 20},
+        "gateway": {"perpetuals": {"leverage": 1}},
+        "scheduler": {"cron": "", "plans": []},
+    }
+    assert differences(left(), left(components=more)) == [
+        Difference(Kind.COMPONENTS, "scheduler", None, "takes part"),
+        Difference(Kind.SETTINGS, "trend.slow", 12, 20),
+    ]
 
 
 @pytest.fixture(scope="module")
