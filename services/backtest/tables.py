@@ -17,6 +17,7 @@ from services.backtest.listed import listing_with
 from services.backtest.settings import BacktestSettings, DataKind, DataSource, Unusable
 from services.backtest.sources import Change, Keep, Reading, Source, as_read, as_told
 from services.backtest.wiring import Nature
+from services.bars.settings import PriceSource
 from venues.instruments import Listing
 from venues.simulated.barpath import BarPath, BarPathSettings
 
@@ -44,7 +45,8 @@ def tables(data: DataSource, asked: BacktestSettings, change: Change = as_told, 
     reading = keep(Reading(_checked(market.lists, asked), lambda: market.found.rows, market.found.by_kind))
     told = change(chain.from_iterable(reading.lists))
     events, interval, assumed = _played(data.kind, market, told, listing, asked)
-    nature = Nature(interval, _currency(market, listing))
+    prices = PriceSource.MID if data.kind is DataKind.QUOTES else None
+    nature = Nature(interval, _currency(market, listing), prices)
     return Source(events, listing, nature, reading.rows_done, reading.repairs, (*market.found.notes, *rules, *assumed))
 
 

@@ -11,6 +11,7 @@ from contracts.ownership import ROLES, Kind
 from contracts.types import Interval
 from services.backtest.exchange import exchange_wanted, require_listed
 from services.backtest.settings import BacktestSettings, Unusable
+from services.bars.settings import PriceSource
 from services.catalog import BLUEPRINTS
 from services.clock.settings import ClockSource
 from services.depeg.rules import Depeg
@@ -115,6 +116,8 @@ class Nature:
     """Of the bars that it consists of."""
     currency: str | None = None
     """In which all of its instruments are paid."""
+    prices: PriceSource | None = None
+    """What bars have to be made of, where it is not for the settings to say: there may be no trades in it."""
 
 
 def wire(asked: BacktestSettings, usual: Mapping[str, BaseModel], listing: Listing, nature: Nature) -> Wiring:
@@ -171,6 +174,7 @@ def _wanted(name: str, usual: BaseModel, asked: BacktestSettings, nature: Nature
             yield "source", ClockSource.MARKET
         case "bars":
             yield "intervals", interval and _as_long(interval, usual.model_dump()["intervals"])
+            yield "source", nature.prices
         case "params":
             yield "seed", asked.seed
         case "portfolio":

@@ -301,7 +301,7 @@ async def test_a_handler_that_raises_makes_a_dead_letter_and_it_goes_on(nc: Clie
         await wish(nc, 1)
         await until(lambda: has_said(nc, OUTPUTS))
     letter = await dead_letter(nc)
-    assert letter.reason.rstrip().endswith("ZeroDivisionError: thirteen")
+    assert letter.reason.startswith("ZeroDivisionError: thirteen (tests.judge:")
     assert letter.source == f"position {position}, md.quote.sim.BTCUSDT"
     assert '"bid":13.0' in letter.excerpt
     assert letter.ts_init == START

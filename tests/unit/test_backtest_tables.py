@@ -13,6 +13,7 @@ from contracts.market import Bar, Quote, Trade
 from services.backtest.datafiles import is_table
 from services.backtest.settings import BacktestSettings, DataKind, DataSource, Unusable
 from services.backtest.sources import Reading, Source, files
+from services.bars.settings import PriceSource
 from services.cli.backtestdata import opened
 
 BARS = "timestamp,open,high,low,close,volume"
@@ -49,6 +50,13 @@ def test_columns_of_other_names_are_said(tmp_path: Path) -> None:
     assert (first.open, first.high, first.low, first.close, first.volume) == (100.0, 110.0, 90.0, 105.0, 1050.0)
     with pytest.raises(Unusable, match="no column for the open of bars"):
         source(file)
+
+
+def test_bars_of_quotes_are_of_their_mid_since_there_are_no_trades(tmp_path: Path) -> None:
+    rows = [f"2024-01-31T00:{minute:02}:00Z,100,2,101,3" for minute in range(3)]
+    file = table(tmp_path, rows, "timestamp,bid,bid_size,ask,ask_size", "BTCUSDT-quotes.csv")
+    assert source(file, DataKind.QUOTES).nature.prices is PriceSource.MID
+    assert source(table(tmp_path)).nature.prices is None
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contracts.types import Interval, instrument_id
 from services.backtest.listed import assumed, listing_with
 from services.backtest.settings import BacktestSettings, DataKind, DataSource, Unusable
 from services.backtest.wiring import ABSENT, ORDER, STRATEGIES, Nature, Wiring, wire
-from services.bars.settings import BarsSettings
+from services.bars.settings import BarsSettings, PriceSource
 from services.catalog import BLUEPRINTS
 from services.cli.settings import SERVICES
 from services.portfolio.bookable import QUANTITY_PLACES
@@ -158,6 +158,12 @@ def test_where_models_are_trained_the_scheduler_runs_and_the_edges_have_their_se
     assert wiring.training_s == 5
     assert wiring.edges() is not None
     assert asked().edges() is None
+
+
+def test_bars_are_made_of_what_the_data_shows() -> None:
+    quotes = wire(BacktestSettings(), USUAL, LISTING, Nature(prices=PriceSource.MID))
+    assert value(quotes, "bars.source") is PriceSource.MID
+    assert value(wired(), "bars.source") is PriceSource.TRADES
 
 
 def test_models_are_trained_on_bars_that_are_no_shorter_than_those_of_the_data() -> None:
