@@ -25,9 +25,6 @@ from tape.blueprint import Blueprint
 from tape.settings import load
 from tape.verdict import Span
 
-INTERRUPTED = 130
-"""What a shell expects of a command that was stopped by Ctrl-C."""
-
 Changes = Mapping[str, Mapping[str, str]]
 """New values of settings, by component and key."""
 
@@ -58,7 +55,7 @@ def audit(
         with silent_about_the_past():
             outcome = asyncio.run(judging)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     (print_json if as_json else print_outcome)(outcome)
     if outcome.diverging and not outcome.what_if:
         raise typer.Exit(ExitCode.FAILED)

@@ -10,7 +10,7 @@ import typer
 from contracts.types import InstrumentId, Interval, instrument_id
 from eventstore.chunkledger import ChunkLedger, Span
 from services.cli.chunkwriter import interval_named, write_chunks
-from services.cli.errors import fail, misused
+from services.cli.errors import ExitCode, fail, misused
 from services.cli.progress import Reached, progress
 from services.ingest.exchange import Exchange, exchange_problem
 from services.ingest.following import Stream, ask
@@ -22,7 +22,6 @@ from tape.settings import load
 from venues.live.outcomes import Refused
 
 BACKFILL = "backfill"
-INTERRUPTED = 130
 
 
 @dataclass(slots=True)
@@ -77,7 +76,7 @@ def backfill(symbols: str, interval: str, since: str, until: str | None, venue: 
     except KeyboardInterrupt:
         _print(fillings)
         print("stopped; run the same again to go on")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     _print(fillings)
 
 

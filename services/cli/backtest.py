@@ -1,15 +1,13 @@
 """`hmm backtest`: the live system on another tape, in one process; leaves a log, a manifest and a report."""
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
-from types import FrameType
 
 import typer
 
@@ -28,10 +26,9 @@ from services.cli.backtestdata import opened, usual
 from services.cli.errors import ExitCode, fail, misused
 from services.cli.output import number, plain
 from services.cli.progress import progress
+from services.cli.stopping import stopped_by_ctrl_c
 
 FIGURES, REPORT = "figures.json", "report.html"
-INTERRUPTED = 130
-"""What a shell expects of a command that was stopped by Ctrl-C."""
 
 
 def backtest(arguments: Arguments, *, as_json: bool) -> None:
@@ -44,10 +41,10 @@ def backtest(arguments: Arguments, *, as_json: bool) -> None:
     except Unusable as refusal:
         misused(str(refusal), refusal.remedy)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     _show(ended, arguments.out, as_json=as_json)
     if ended.ending is not Ending.COMPLETE:
-        raise typer.Exit(INTERRUPTED if ended.ending is Ending.INTERRUPTED else ExitCode.FAILED)
+        raise typer.Exit(ExitCode.INTERRUPTED if ended.ending is Ending.INTERRUPTED else ExitCode.FAILED)
     if past is not None:
         _judge(ended, past)
 
@@ -97,7 +94,7 @@ def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, 
             log = stack.enter_context(LogWriter(arguments.out / LOG)) if arguments.log else None
             run = Run(wiring, log, summary)
             began = time.perf_counter()
-            with progress(1, there.rows) as reached, _stopped_by_ctrl_c(run):
+            with progress(1, there.rows) as reached, stopped_by_ctrl_c(run):
                 ending, why = play(run, there.source, asked, reached)
             seconds = time.perf_counter() - began
             sha256 = log.sha256 if log else None
@@ -129,21 +126,6 @@ def _begin(out: Path, made: manifest.Manifest) -> None:
     for name in (FIGURES, LOG, REPORT):
         (out / name).unlink(missing_ok=True)
     (out / manifest.FILE).write_text(manifest.text_of(made, {"ending": "unfinished"}))
-
-
-@contextmanager
-def _stopped_by_ctrl_c(run: Run) -> Iterator[None]:
-    """Let the first Ctrl-C end the run behind the event in hand, and a second one end the command."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        run.stopping = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------

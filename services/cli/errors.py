@@ -11,6 +11,8 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     NOT_RUNNING = 3
+    INTERRUPTED = 130
+    """What a shell expects of a command that was stopped by Ctrl-C."""
 
 
 def fail(message: str, remedy: str = "", code: ExitCode = ExitCode.FAILED) -> NoReturn:

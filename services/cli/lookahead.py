@@ -27,7 +27,6 @@ from services.cli.errors import ExitCode, misused
 from services.cli.output import number, plain, table
 from services.cli.progress import progress
 
-INTERRUPTED = 130
 _SHOWN = 5
 """Divergences that are shown side by side."""
 _LEAST_SHARE = 0.1
@@ -42,7 +41,7 @@ def lookahead(arguments: Arguments, cuts: int, seed: int, *, as_json: bool) -> N
     except Unusable as refusal:
         misused(str(refusal), refusal.remedy)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     is_clean = found.is_clean and (files_cut is None or files_cut.divergence is None)
     if as_json:
         print(json.dumps(_document(found, files_cut, is_clean=is_clean), indent=2, default=plain))

@@ -24,10 +24,10 @@ from services.backtest.run import Ending, Run
 from services.backtest.settings import BacktestSettings, DataKind, DataSource, Unusable
 from services.backtest.wiring import STRATEGIES, wire
 from services.catalog import BLUEPRINTS
-from services.cli.audit import INTERRUPTED, judge_all, silent_about_the_past
+from services.cli.audit import judge_all, silent_about_the_past
 from services.cli.backtestdata import opened as opened_data
 from services.cli.backtestdata import usual
-from services.cli.errors import fail, misused
+from services.cli.errors import ExitCode, fail, misused
 from services.cli.paritywords import json_of, print_told
 from services.cli.progress import progress
 from services.cli.record import Record, Source, chosen_span, opened, source_named
@@ -82,7 +82,7 @@ def parity(asked: Asked, *, as_json: bool) -> None:
     except Unusable as refusal:
         misused(str(refusal), refusal.remedy)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         print(json.dumps(json_of(told), indent=2))
     else:

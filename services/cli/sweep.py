@@ -1,7 +1,6 @@
 """`hmm sweep`: the past under many settings, in several processes, and how much of the best result is luck."""
 
 import json
-import signal
 import sys
 import time
 from collections import Counter
@@ -11,7 +10,6 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from inspect import signature
 from pathlib import Path
-from types import FrameType
 from typing import TypeVar
 
 import typer
@@ -37,8 +35,8 @@ from services.cli.backtestarguments import Arguments, asked_for
 from services.cli.backtestdata import Opened, opened, usual
 from services.cli.errors import ExitCode, misused
 from services.cli.output import number, table
+from services.cli.stopping import stopped_by_ctrl_c
 
-INTERRUPTED = 130
 _SHOWN = 10
 """Trials in the table on the terminal; all are in the files."""
 
@@ -67,13 +65,13 @@ def sweep(arguments: Arguments, wanted: Wanted, *, as_json: bool) -> None:
     except Unusable as refusal:
         misused(str(refusal), refusal.remedy)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         print((wanted.out / SUMMARY).read_text(), end="")
     else:
         _show(swept, wanted)
     if swept.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
     if swept.best is None:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -113,7 +111,7 @@ def _swept(arguments: Arguments, wanted: Wanted, *, quiet: bool) -> Swept:
     ):
         played = Sweep(store, space, stage.wiring, objective, scale, wanted.trials)
         began = time.perf_counter()
-        with _shown(wanted.trials, quiet=quiet) as shown, _stopped_by_ctrl_c(played):
+        with _shown(wanted.trials, quiet=quiet) as shown, stopped_by_ctrl_c(played):
             played.run(started, shown)
         seconds = time.perf_counter() - began
         trials, importance = store.trials(), store.importance()
@@ -226,21 +224,6 @@ def _write_page(
         trials, space, stage.folds, objective, importance, luck, said, subject, command, json.dumps(identity, indent=2)
     )
     write_report(told, out)
-
-
-@contextmanager
-def _stopped_by_ctrl_c(sweep: Sweep) -> Iterator[None]:
-    """Let the first Ctrl-C end the sweep with what there is, and a second one end the command."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        sweep.stopping = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

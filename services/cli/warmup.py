@@ -14,7 +14,7 @@ from services.backtest.warmup.examination import Examination, Plan, examine
 from services.cli.backtestarguments import Arguments, asked_for
 from services.cli.backtestdata import opened
 from services.cli.errors import ExitCode, misused
-from services.cli.lookahead import INTERRUPTED, one_after_another, preparing
+from services.cli.lookahead import one_after_another, preparing
 from services.cli.output import number, table
 from services.cli.progress import progress
 
@@ -30,7 +30,7 @@ def warmup_check(  # one for each option
     except Unusable as refusal:
         misused(str(refusal), refusal.remedy)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         print(json.dumps(_document(found), indent=2))
     else:
