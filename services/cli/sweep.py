@@ -260,7 +260,7 @@ def _shown(trials: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 def _options(arguments: Arguments) -> list[str]:
     """Write the options of the data and settings as they are typed for `hmm backtest`."""
-    from services.cli.main import backtest  # noqa: PLC0415 # it imports this file
+    from services.cli.research import backtest  # noqa: PLC0415 # it imports this file
 
     written: list[str] = []
     for name, parameter in signature(backtest).parameters.items():
