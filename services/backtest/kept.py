@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 
 import contracts
 import eventstore
@@ -18,6 +17,7 @@ from eventstore.marketdata.decoded import Decoded, Told
 from eventstore.marketdata.decodedcache import DecodedCache
 from services.backtest.datafiles import DataFile
 from services.backtest.settings import BacktestSettings, DataKind
+from services.backtest.sourcecode import sha256_of
 from services.backtest.sources import Reading
 
 _CODE = (contracts, eventstore, tape, services.backtest, services.feed)
@@ -34,19 +34,9 @@ def key_of(kind: DataKind, data: Sequence[DataFile], record: str | None, asked: 
         "files": [[file.sha256, file.name] for file in data],
         "record": record,
         "asked": asked.model_dump(mode="json", include=set(READING)),
-        "code": _code(),
+        "code": [version("pyarrow"), sha256_of(_CODE)],
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _code() -> str:
-    digest = hashlib.sha256(version("pyarrow").encode())
-    for package in _CODE:
-        root = Path(package.__path__[0])
-        for file in sorted(root.rglob("*.py")):
-            digest.update(f"{package.__name__}/{file.relative_to(root).as_posix()}\0".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,6 +20,7 @@ import venues
 from services.backtest.datafiles import DataFile
 from services.backtest.run import Ending, Run
 from services.backtest.settings import BacktestSettings, Unusable
+from services.backtest.sourcecode import sha256_of
 from services.backtest.wiring import ABSENT, SETTINGS, Wiring
 
 FILE = "manifest.json"
@@ -130,21 +130,11 @@ def manifest_of(
 
 def code() -> Code:
     """Say which code this is."""
-    digest = hashlib.sha256()
-    for package in _PACKAGES:
-        root = _root(package)
-        for file in sorted(root.rglob("*.py")):
-            digest.update(f"{package.__name__}/{file.relative_to(root).as_posix()}\0".encode())
-            digest.update(file.read_bytes())
     try:
         released = version(_DISTRIBUTION)
     except PackageNotFoundError:
         released = "0"
-    return Code(released, digest.hexdigest(), ".".join(map(str, sys.version_info[:3])))
-
-
-def _root(package: ModuleType) -> Path:
-    return Path(package.__path__[0])
+    return Code(released, sha256_of(_PACKAGES), ".".join(map(str, sys.version_info[:3])))
 
 
 def result(

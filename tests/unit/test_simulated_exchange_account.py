@@ -10,15 +10,12 @@ import pytest
 from contracts.books import PositionChanged
 from contracts.control import Alert
 from contracts.event import Event
-from contracts.market import Funding, Quote, Trade
+from contracts.market import Funding, Quote
 from contracts.orders import OrderTerms
 from contracts.types import InstrumentId, Side, instrument_id
 from contracts.venue import (
-    AmendOrder,
-    CancelOrder,
     FundingPaid,
     QueryOrder,
-    SubmitOrder,
     VenueAccepted,
     VenueBalance,
     VenueCanceled,
@@ -34,7 +31,8 @@ from services.portfolio.settings import PortfolioSettings
 from services.router.rules import Router
 from services.router.settings import RouterSettings
 from tape.memory import MemoryTape
-from tests.builders import BTC, ETH, LISTING, SECOND, approval, cancel, listed, ns, quote, submit, terms
+from tests.asked_exchange import heard
+from tests.builders import BTC, ETH, LISTING, SECOND, approval, cancel, ns, quote, submit, terms
 from venues.instruments import Instrument, InstrumentKind, listing
 from venues.simulated import MarginMode, PerpetualSettings, SimulatedExchange, SimulationSettings
 
@@ -53,23 +51,6 @@ FREE: dict[str, Any] = {"maker_fee": Decimal(0), "taker_fee": Decimal(0)}
 def venue(*, perpetuals: dict[str, Any] | None = None, **settings: Any) -> SimulatedExchange:  # noqa: ANN401
     margined = PerpetualSettings.model_validate({**FREE, **(perpetuals or {})})
     return SimulatedExchange(ALL, SimulationSettings.model_validate({**FREE, "perpetuals": margined, **settings}))
-
-
-def heard(at: SimulatedExchange, *events: Event) -> list[Event]:
-    said: list[Event] = []
-    for event in events:
-        match event:
-            case Quote():
-                said += listed(at.on_quote(event))
-            case Trade():
-                said += listed(at.on_trade(event))
-            case Funding():
-                said += listed(at.on_funding(event))
-            case SubmitOrder() | CancelOrder() | AmendOrder() | QueryOrder():
-                said += listed(at.command(event))
-            case _:
-                raise AssertionError(f"nobody tells an exchange of {event}")
-    return said
 
 
 def kinds(said: Iterable[Event]) -> tuple[type[Event], ...]:

@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from contracts.event import Event
-from contracts.market import Quote, Trade
+from contracts.market import Trade
 from contracts.orders import OrderTerms
 from contracts.types import InstrumentState, OrderType, Side, TimeInForce
 from contracts.venue import (
     AmendOrder,
-    CancelOrder,
     InstrumentStatus,
     QueryOrder,
-    SubmitOrder,
     VenueAccepted,
     VenueAmended,
     VenueAmendRejected,
@@ -25,7 +23,8 @@ from contracts.venue import (
     VenueFilled,
     VenueRejected,
 )
-from tests.builders import BTC, ETH, LISTING, amendment, cancel, conditional, listed, ns, quote, submit, terms, trade
+from tests.asked_exchange import heard
+from tests.builders import BTC, ETH, LISTING, amendment, cancel, conditional, ns, quote, submit, terms, trade
 from venues.simulated import Halt, QueueModel, SelfTrade, SimulatedExchange, SimulationSettings, memory
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -34,19 +33,6 @@ FREE: dict[str, Any] = {"maker_fee": Decimal(0), "taker_fee": Decimal(0)}
 
 def venue(**settings: Any) -> SimulatedExchange:  # noqa: ANN401 (settings are of any kind)
     return SimulatedExchange(LISTING, SimulationSettings.model_validate({**FREE, **settings}))
-
-
-def heard(at: SimulatedExchange, *events: Event) -> list[Event]:
-    said: list[Event] = []
-    for event in events:
-        if isinstance(event, Quote):
-            said += listed(at.on_quote(event))
-        elif isinstance(event, Trade):
-            said += listed(at.on_trade(event))
-        else:
-            assert isinstance(event, SubmitOrder | CancelOrder | AmendOrder | QueryOrder)
-            said += listed(at.command(event))
-    return said
 
 
 def reports(*events: Event, **settings: Any) -> list[Event]:  # noqa: ANN401

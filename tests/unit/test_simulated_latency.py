@@ -5,12 +5,11 @@ from statistics import median
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.event import Event
-from contracts.market import Quote, Trade
 from contracts.types import Side
-from contracts.venue import CancelOrder, QueryOrder, SubmitOrder, VenueAccepted, VenueFilled
+from contracts.venue import VenueAccepted, VenueFilled
 from quant.chance import stream
-from tests.builders import ETH, LISTING, listed, ns, quote, submit, terms
+from tests.asked_exchange import heard
+from tests.builders import ETH, LISTING, ns, quote, submit, terms
 from venues.simulated import SimulatedExchange, SimulationSettings
 from venues.simulated.latency import MOST_MS, Delay, Latency
 
@@ -20,19 +19,6 @@ DELAY: TypeAdapter[float | Latency] = TypeAdapter(Delay)
 
 def venue(**settings: object) -> SimulatedExchange:
     return SimulatedExchange(LISTING, SimulationSettings.model_validate(settings))
-
-
-def heard(at: SimulatedExchange, *events: Event) -> list[Event]:
-    said: list[Event] = []
-    for event in events:
-        if isinstance(event, Quote):
-            said += listed(at.on_quote(event))
-        elif isinstance(event, Trade):
-            said += listed(at.on_trade(event))
-        else:
-            assert isinstance(event, SubmitOrder | CancelOrder | QueryOrder)
-            said += listed(at.command(event))
-    return said
 
 
 def draws(text: str, count: int = 4_000) -> list[float]:

@@ -7,20 +7,18 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.event import Event
-from contracts.market import Quote
 from contracts.types import Side
 from contracts.venue import (
     AmendOrder,
-    CancelOrder,
     QueryOrder,
-    SubmitOrder,
     VenueAccepted,
     VenueAmendRejected,
     VenueCancelRejected,
     VenueFilled,
     VenueRejected,
 )
-from tests.builders import BTC, ETH, LISTING, amendment, cancel, listed, ns, quote, submit, terms
+from tests.asked_exchange import heard
+from tests.builders import BTC, ETH, LISTING, amendment, cancel, ns, quote, submit, terms
 from venues.simulated import SimulatedExchange, SimulationSettings
 
 BUY = Side.BUY
@@ -32,17 +30,6 @@ def span(begin: float, end: float, **more: object) -> dict[str, object]:
 
 def venue(**settings: object) -> SimulatedExchange:
     return SimulatedExchange(LISTING, SimulationSettings.model_validate(settings))
-
-
-def heard(at: SimulatedExchange, *events: Event) -> list[Event]:
-    said: list[Event] = []
-    for event in events:
-        if isinstance(event, Quote):
-            said += listed(at.on_quote(event))
-        else:
-            assert isinstance(event, SubmitOrder | CancelOrder | AmendOrder | QueryOrder)
-            said += listed(at.command(event))
-    return said
 
 
 def kinds(said: Iterable[Event]) -> list[type[Event]]:

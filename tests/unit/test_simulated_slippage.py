@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 
 from contracts.event import Event
-from contracts.market import Funding, Quote, Trade
+from contracts.market import Funding
 from contracts.types import Liquidity, Side, TimeInForce, instrument_id
-from contracts.venue import SubmitOrder, VenueBalance, VenueExpired, VenueFilled
-from tests.builders import LISTING, listed, ns, quote, submit, terms, trade
+from contracts.venue import VenueBalance, VenueExpired, VenueFilled
+from tests.asked_exchange import heard
+from tests.builders import LISTING, ns, quote, submit, terms, trade
 from venues.instruments import Instrument, InstrumentKind
 from venues.simulated import PerpetualSettings, SimulatedExchange, SimulationSettings
 from venues.simulated.slippage import SlippageSettings, slipped
@@ -29,23 +30,6 @@ PERP = Instrument(
 def venue(slippage: dict[str, object], **settings: object) -> SimulatedExchange:
     listing = {**LISTING, PERP.id: PERP}
     return SimulatedExchange(listing, SimulationSettings.model_validate({"slippage": slippage, **settings}))
-
-
-def heard(at: SimulatedExchange, *events: Event) -> list[Event]:
-    said: list[Event] = []
-    for event in events:
-        match event:
-            case Quote():
-                said += listed(at.on_quote(event))
-            case Trade():
-                said += listed(at.on_trade(event))
-            case Funding():
-                said += listed(at.on_funding(event))
-            case SubmitOrder():
-                said += listed(at.command(event))
-            case _:
-                raise AssertionError(event)
-    return said
 
 
 def paid(slippage: dict[str, object], *events: Event) -> list[Decimal]:
