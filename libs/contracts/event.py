@@ -5,11 +5,11 @@ one is created for every quote.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from operator import attrgetter
 from string import Formatter
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict
 
@@ -17,6 +17,7 @@ from contracts.types import Nanos
 
 WIRE_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -26,6 +27,22 @@ def record(cls: type[T]) -> type[T]:
     made = dataclass(slots=True, kw_only=True)(cls)
     made.__pydantic_config__ = WIRE_CONFIG  # type: ignore[attr-defined]
     return made
+
+
+def maker(cls: Callable[P, T]) -> Callable[P, T]:
+    """Give a function that makes instances of a slotted dataclass, for whoever makes one with every order.
+
+    By keywords it costs less than half of what the class does: CPython up to 3.12 packs the keywords of a class
+    into a dictionary and unpacks them again. With more than fifteen keywords in one call both do, and cost the same.
+    What `__post_init__` would do is not done.
+    """
+    own = fields(cast("Any", cls))
+    assert all(field.init and field.default_factory is MISSING for field in own), f"{cls} makes fields of its own"
+    names = {"new": object.__new__, "cls": cls, **{f"_{field.name}": field.default for field in own}}
+    given = ", ".join(field.name if field.default is MISSING else f"{field.name}=_{field.name}" for field in own)
+    filled = "".join(f"    made.{field.name} = {field.name}\n" for field in own)
+    exec(f"def make({given}):\n    made = new(cls)\n{filled}    return made\n", names)  # noqa: S102 # our own fields
+    return cast("Callable[P, T]", names["make"])
 
 
 @record
