@@ -8,6 +8,7 @@ it is below. Fills are immediate, whole, at the ask or the bid; the fee is 0.04 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from contracts.market import Quote
 from contracts.orders import OrderFilled, OrderIntent
@@ -25,6 +26,7 @@ from services.router.rules import Router
 from services.router.settings import RouterSettings
 from tape.component import Component, on
 from tape.memory import MemoryTape
+from tape.span import Span
 from tape.strategy import Strategy
 from venues.instruments import Instrument, listing
 from venues.simulated import SimulationSettings
@@ -103,6 +105,25 @@ def _averaged(before: float, price: float, period: int) -> float:
     return rise * price + (1 - rise) * before
 
 
+class Ahead(NamedTuple):
+    """Where the averages go in a span, from one of its quotes on, and what that asks for."""
+
+    span: Span
+    begin: int
+    fast: list[float]
+    slow: list[float]
+    wanted: bytes
+    """For each quote a letter: u(p), d(own) or neither."""
+
+    def next_other(self, side: Side | None, begin: int, end: int) -> int:
+        """Give the first of `quotes[begin:end]` that asks for another side; `end` if none does."""
+        if side is None:
+            return min(self.next_other(Side.BUY, begin, end), self.next_other(Side.SELL, begin, end))
+        other = b"d" if side is Side.BUY else b"u"
+        found = self.wanted.find(other, begin - self.begin, end - self.begin)
+        return end if found < 0 else found + self.begin
+
+
 class Cross(Strategy):
     """Always in the market: long while the fast average of mid prices is above the slow one, short while below."""
 
@@ -110,6 +131,31 @@ class Cross(Strategy):
         super().__init__("cross")
         self.fast, self.slow = Ema(fast), Ema(slow)
         self.side: Side | None = None
+        self._ahead: Ahead | None = None
+
+    def quiet_to(self, span: Span, begin: int, end: int) -> int:
+        """Look ahead once a span, for quotes alone decide what the averages become."""
+        ahead = self._ahead
+        if ahead is None or ahead.span is not span:
+            ahead = self._ahead = self._look_ahead(span, begin)
+        if not self.is_free(span.instrument):
+            return end
+        return ahead.next_other(self.side, begin, end)
+
+    def skim(self, span: Span, begin: int, end: int) -> None:
+        ahead = self._ahead
+        assert ahead is not None and ahead.span is span, "skimmed without a look ahead"
+        last = end - 1 - ahead.begin
+        self.fast.skip_to(ahead.fast[last], end - begin)
+        self.slow.skip_to(ahead.slow[last], end - begin)
+
+    def _look_ahead(self, span: Span, begin: int) -> Ahead:
+        mids = span.mids[begin:]
+        fast, slow = self.fast.ahead(mids), self.slow.ahead(mids)
+        cold = max(self.slow.period - 1 - self.slow.updates, 0)
+        up, down, neither = b"ud-"
+        wanted = [up if f > s else down if f < s else neither for f, s in zip(fast, slow, strict=True)]
+        return Ahead(span, begin, fast, slow, b"-" * cold + bytes(wanted[cold:]))
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> tuple[OrderIntent] | None:

@@ -140,14 +140,14 @@ class Life:
         plain = _PLAIN[self.status].get(type(event))
         if plain is None:
             return self._after_request(event)
-        return _FILLED if isinstance(event, OrderFilled) and event.leaves == 0 else plain
+        return _FILLED if isinstance(event, OrderFilled) and not event.leaves else plain
 
     def _after_request(self, event: Event) -> "Life | None":
         """Take a step that a request is, or that comes while one is pending."""
         status = TRANSITIONS[self.status].get(type(event))
         if status is None:
             return None
-        if isinstance(event, OrderFilled) and event.leaves == 0:
+        if isinstance(event, OrderFilled) and not event.leaves:
             return _FILLED
         if status not in _PENDING:
             return Life(self.otherwise if isinstance(event, _ANSWERS) else status)

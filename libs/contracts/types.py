@@ -103,13 +103,14 @@ class Side(Closed):
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+    sign: int
+
+    def __init__(self, word: str) -> None:
+        self.sign = 1 if word == "buy" else -1
 
     @property
     def opposite(self) -> "Side":
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return Side.SELL if self.sign > 0 else Side.BUY
 
 
 class PositionSide(Closed):
@@ -131,20 +132,17 @@ class OrderType(Closed):
     LIMIT_IF_TOUCHED = "limit_if_touched"
     TRAILING_STOP = "trailing_stop"
 
-    @property
-    def has_limit(self) -> bool:
-        """Whether it never trades at a price worse than its limit."""
-        return self in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED)
+    has_limit: bool
+    """Whether it never trades at a price worse than its limit."""
+    is_conditional: bool
+    """Whether it waits for the market to reach a price before it trades."""
+    is_stop: bool
+    """Whether it waits for a price worse than the present one: what ends a loss."""
 
-    @property
-    def is_conditional(self) -> bool:
-        """Whether it waits for the market to reach a price before it trades."""
-        return self not in (OrderType.MARKET, OrderType.LIMIT)
-
-    @property
-    def is_stop(self) -> bool:
-        """Whether it waits for a price worse than the present one: what ends a loss."""
-        return self in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+    def __init__(self, word: str) -> None:
+        self.has_limit = word in ("limit", "stop_limit", "limit_if_touched")
+        self.is_conditional = word not in ("market", "limit")
+        self.is_stop = word in ("stop_market", "stop_limit", "trailing_stop")
 
     @property
     def triggered(self) -> "OrderType":
@@ -204,12 +202,11 @@ class Interval(Closed):
     M15 = "15m"
     H1 = "1h"
 
-    @property
-    def nanos(self) -> int:
-        return _INTERVAL_SECONDS[self.value] * 1_000_000_000
+    nanos: int
 
-
-_INTERVAL_SECONDS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+    def __init__(self, word: str) -> None:
+        seconds = {"s": 1, "m": 60, "h": 3600}[word[-1]]
+        self.nanos = int(word[:-1]) * seconds * 1_000_000_000
 
 
 class GapKind(Closed):

@@ -1,6 +1,8 @@
 """Incremental indicators: each takes one value at a time and never looks ahead; its fields are all that it knows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 
 @dataclass(slots=True)
@@ -35,6 +37,18 @@ class Ema(_Indicator):
         self.value = x
         self.updates += 1
         return x
+
+    def ahead(self, xs: Iterable[float]) -> list[float]:
+        """Give the values that these updates would lead to one after the other, and change nothing."""
+        rise, stay, value, left = self._rise, self._stay, self.value, iter(xs)
+        seed = [] if self.updates else list(islice(left, 1))
+        value = seed[0] if seed else value
+        return [*seed, *[value := rise * x + stay * value for x in left]]
+
+    def skip_to(self, value: float, updates: int) -> None:
+        """Be as after so many more updates, the last of which led to `value`."""
+        self.value = value
+        self.updates += updates
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 from contracts.event import Event
+from contracts.types import InstrumentId
 
 Outputs = Iterable[Event] | None
 Handler = Callable[[Any], Outputs]
@@ -69,6 +70,13 @@ class Component:
         taken over, not copied: nobody else may use it any more.
         """
         raise NotImplementedError(f"{type(self).__name__} has no state that could be kept")
+
+    def rests_until(self, _instrument: InstrumentId) -> int:
+        """Say until when (ns) quotes of an instrument mean nothing to it but the last one, if nothing else happens.
+
+        Whoever runs it may then hand it that one alone. 0: it wants each.
+        """
+        return 0
 
     @classmethod
     def consumes(cls) -> tuple[type[Event], ...]:

@@ -1,13 +1,16 @@
 """The tape in memory: the same components, one thread, no broker. It carries tests and backtests."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.recorded import Recorded
+from tape.audience import Audience
 from tape.component import Component, Handler, Moment
+from tape.span import Span
 
 E = TypeVar("E", bound=Event)
+_recorded = maker(Recorded)
 Route = tuple[tuple[Handler, str], ...]
 Failed = Callable[[str, Recorded, Exception], Event]
 """Makes an event of what a component raised at an event."""
@@ -36,11 +39,18 @@ class MemoryTape:
             component.moment = self._moment
             for event_type, handler in component.handlers().items():
                 self._routes[event_type] = (*self._routes.get(event_type, ()), (handler, component.name))
+        self._audience = Audience(components)
 
-    def play(self, events: Iterable[Event]) -> None:
-        """Append outside events one by one, each with all that follows from it."""
+    def play(self, events: Iterable[Event | Span]) -> None:
+        """Append outside events one by one, each with all that follows from it.
+
+        Of a span, quotes that nobody has anything to say to are handled together: the outcome is the same.
+        """
         routes, moment = self._routes, self._moment
         for event in events:
+            if type(event) is Span:
+                self._play_span(event)
+                continue
             self.position = moment.position = position = self.position + 1
             heard = -1
             for handler, name in routes.get(type(event), ()):
@@ -61,13 +71,32 @@ class MemoryTape:
         """List what components said of this type."""
         return [recorded.event for recorded in self.recorded if isinstance(recorded.event, event_type)]
 
+    def _play_span(self, span: Span) -> None:
+        audience, moment, recorded, quotes, cursor = self._audience, self._moment, self.recorded, span.quotes, 0
+        audience.attend(span)
+        while (at := audience.next()) < len(quotes):
+            self.position = moment.position = position = self.position + at + 1 - cursor
+            cursor, event, heard = at + 1, quotes[at], len(recorded)
+            for handler, name in audience.concerned(at):
+                try:
+                    outputs = handler(event)
+                    if outputs is not None:
+                        self._say(name, event, position, outputs)
+                except Exception as error:  # noqa: BLE001 # whatever it is: as live
+                    self._fail(name, event, position, error)
+            if len(recorded) > heard:
+                self._settle(heard, audience.woken_by, cursor)
+            audience.ask(cursor)
+        audience.wake(len(quotes))
+        self.position += len(quotes) - cursor
+
     def _say(self, name: str, event: Event, cause: int, outputs: Iterable[Event]) -> None:
         """Record outputs under the ids that `headers.output_id` gives: written out, for there are very many."""
-        ts_init, record, before = event.ts_init, self.recorded.append, self.position
-        index, whose = -1, f"{name}/{cause}/"
+        ts_init, record, position = event.ts_init, self.recorded.append, self.position
         for index, output in enumerate(outputs):
-            record(Recorded(before + index + 1, cause, f"{whose}{index}", ts_init, output))
-        self.position = before + index + 1
+            position += 1
+            record(_recorded(position, cause, f"{name}/{cause}/{index}", ts_init, output))
+        self.position = position
 
     def _fail(self, name: str, event: Event, cause: int, error: Exception) -> None:
         """Say instead of all that it had begun to say what became of the component that raised."""
@@ -76,15 +105,22 @@ class MemoryTape:
             recorded.pop()
         self._say(name, event, cause, (self._failed(name, Recorded(cause, None, "", event.ts_init, event), error),))
 
-    def _settle(self, heard: int) -> None:
-        """Let everyone hear what was said since `recorded` had `heard` entries, until nobody says anything more."""
+    def _settle(self, heard: int, waking: Collection[type[Event]] = (), cursor: int = 0) -> None:
+        """Let everyone hear what was said since `recorded` had `heard` entries, until nobody says anything more.
+
+        Before the first of those types `waking`, the audience of a span is brought to its `cursor`.
+        """
         routes, moment, recorded = self._routes, self._moment, self.recorded
         while heard < len(recorded):
             said = recorded[heard]
             heard += 1
             event, position = said.event, said.position
             moment.position = position
-            for handler, name in routes.get(type(event), ()):
+            event_type = type(event)
+            if event_type in waking:
+                self._audience.wake(cursor)
+                waking = ()
+            for handler, name in routes.get(event_type, ()):
                 try:
                     outputs = handler(event)
                     if outputs is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar
 
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.orders import (
     AmendIntent,
     Amendment,
@@ -27,6 +27,9 @@ from contracts.types import Contingency, InstrumentId, OrderType, Side, TimeInFo
 from tape.component import Component, on
 
 FLAT = Decimal(0)
+_BUY, _MARKET, _LIMIT, _GTC = Side.BUY, OrderType.MARKET, OrderType.LIMIT, TimeInForce.GTC
+"""Kept: to look a member up in its `Enum` costs more than a call in CPython 3.11."""
+_terms, _intent = maker(OrderTerms), maker(OrderIntent)
 
 
 @dataclass(slots=True)
@@ -103,7 +106,18 @@ class Strategy(Component):
         twap: Twap | None = None,
     ) -> OrderTerms:
         """Trade at once at the best price; with `twap` in equal parts over time."""
-        return self._plain(instrument, side, quantity, reduce_only=reduce_only, twap=twap)
+        return _terms(
+            client_order_id=self._next_id(),
+            strategy=self.name,
+            instrument=instrument,
+            side=side,
+            quantity=quantity,
+            order_type=_MARKET,
+            limit_price=None,
+            time_in_force=_GTC,
+            reduce_only=reduce_only,
+            twap=twap,
+        )
 
     def limit(
         self,
@@ -124,9 +138,13 @@ class Strategy(Component):
         `expires_at` (ns) makes it good till then, whatever `time_in_force` says. `shown` makes it an iceberg that shows
         no more than that at once.
         """
-        return replace(
-            self._plain(instrument, side, quantity),
-            order_type=OrderType.LIMIT,
+        return _terms(
+            client_order_id=self._next_id(),
+            strategy=self.name,
+            instrument=instrument,
+            side=side,
+            quantity=quantity,
+            order_type=_LIMIT,
             limit_price=price,
             time_in_force=time_in_force if expires_at is None else TimeInForce.GTD,
             expires_at=expires_at,
@@ -150,7 +168,7 @@ class Strategy(Component):
         """Trade when the price has become as bad as `trigger`: at any price, or with `limit` at that or better."""
         kind = OrderType.STOP_MARKET if limit is None else OrderType.STOP_LIMIT
         return self._conditional(
-            self._plain(instrument, side, quantity), kind, trigger, limit, trigger_by, reduce_only=reduce_only
+            self.market(instrument, side, quantity), kind, trigger, limit, trigger_by, reduce_only=reduce_only
         )
 
     def if_touched(
@@ -167,7 +185,7 @@ class Strategy(Component):
         """Trade when the price has become as good as `trigger`; one that only reduces is a take-profit."""
         kind = OrderType.MARKET_IF_TOUCHED if limit is None else OrderType.LIMIT_IF_TOUCHED
         return self._conditional(
-            self._plain(instrument, side, quantity), kind, trigger, limit, trigger_by, reduce_only=reduce_only
+            self.market(instrument, side, quantity), kind, trigger, limit, trigger_by, reduce_only=reduce_only
         )
 
     def trailing_stop(
@@ -182,7 +200,7 @@ class Strategy(Component):
         reduce_only: bool = True,
     ) -> OrderTerms:
         """Trade when the price has come back by `trail` from its best; without a `trigger`, from the first one seen."""
-        terms = replace(self._plain(instrument, side, quantity), trail=trail)
+        terms = replace(self.market(instrument, side, quantity), trail=trail)
         return self._conditional(terms, OrderType.TRAILING_STOP, trigger, None, trigger_by, reduce_only=reduce_only)
 
     def _conditional(
@@ -195,6 +213,7 @@ class Strategy(Component):
         *,
         reduce_only: bool,
     ) -> OrderTerms:
+        """Let an order wait for a price that would else trade at once."""
         return replace(
             terms,
             order_type=kind,
@@ -202,28 +221,6 @@ class Strategy(Component):
             limit_price=limit,
             trigger_by=trigger_by,
             reduce_only=reduce_only,
-        )
-
-    def _plain(
-        self,
-        instrument: InstrumentId,
-        side: Side,
-        quantity: Decimal,
-        *,
-        reduce_only: bool = False,
-        twap: Twap | None = None,
-    ) -> OrderTerms:
-        return OrderTerms(
-            client_order_id=self._next_id(),
-            strategy=self.name,
-            instrument=instrument,
-            side=side,
-            quantity=quantity,
-            order_type=OrderType.MARKET,
-            limit_price=None,
-            time_in_force=TimeInForce.GTC,
-            reduce_only=reduce_only,
-            twap=twap,
         )
 
     # -- wishes --------------------------------------------------------------------------------------------------------
@@ -242,7 +239,15 @@ class Strategy(Component):
     ) -> OrderIntent:
         """Wish for a market order on account of `event`; it is under way until it has ended or was refused."""
         order = self.market(instrument, side, quantity, reduce_only=reduce_only)
-        return self.wish(event, order, reference_price=reference_price, reason=reason, exit=exit)
+        self.orders.setdefault(instrument, {})[order.client_order_id] = order
+        return _intent(
+            ts_event=event.ts_event,
+            ts_init=event.ts_init,
+            order=order,
+            reference_price=reference_price,
+            exit=exit,
+            reason=reason,
+        )
 
     def wish(
         self,
@@ -254,9 +259,10 @@ class Strategy(Component):
         exit: ExitPlan | None = None,
     ) -> OrderIntent:
         """Wish for an order, and for those of its list, on account of `event`."""
-        for terms in (order, *attached):
+        self.orders.setdefault(order.instrument, {})[order.client_order_id] = order
+        for terms in attached:
             self.orders.setdefault(terms.instrument, {})[terms.client_order_id] = terms
-        return OrderIntent(
+        return _intent(
             ts_event=event.ts_event,
             ts_init=event.ts_init,
             order=order,
@@ -354,9 +360,10 @@ class Strategy(Component):
     def on_fill(self, fill: OrderFilled) -> None:
         if fill.strategy != self.name:
             return
-        self.positions[fill.instrument] = self.position(fill.instrument) + fill.side.sign * fill.quantity
-        if fill.leaves == 0:
-            self._ended(fill.instrument, fill.client_order_id)
+        instrument, signed = fill.instrument, fill.quantity if fill.side is _BUY else -fill.quantity
+        self.positions[instrument] = self.positions.get(instrument, FLAT) + signed
+        if not fill.leaves:
+            self._ended(instrument, fill.client_order_id)
 
     @on(OrderDenied, OrderRejected, OrderCanceled, OrderExpired)
     def on_order_end(self, end: OrderDenied | OrderRejected | OrderCanceled | OrderExpired) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from contracts.control import LeaseTaken
@@ -13,6 +14,7 @@ from services.backtest.log import LogWriter
 from services.backtest.wiring import Wiring
 from tape.folding import failed
 from tape.memory import MemoryTape
+from tape.span import Span, one_by_one
 
 if TYPE_CHECKING:
     from services.backtest.prequential import Edges
@@ -59,19 +61,21 @@ class Run:
         self.last_ts: int | None = None
         self.wiring = wiring
         self._log = log
+        self._quotes: Iterator[Quote] = iter(())
+        """Those of the span in hand that are not taken over yet."""
         self._edges = wiring.edges()
         self._hear = hearer.hear if self._edges is None else _both(hearer, self._edges)
         self._tape = MemoryTape(wiring.build(), failed)
 
-    def take(self, events: Iterable[Event]) -> bool:
-        """Play events in order; says whether there were any.
+    def take(self, events: Iterable[Event | Span]) -> bool:
+        """Play events in order; says whether there were any. Within a span, `stopping` is not looked at.
 
         What a component raises becomes its dead letter, as live. What the data raises comes out, after all that was
         said before is in the log; so does an answer that no reader would take: only its writing shows that.
         """
         before = self.events
         try:
-            self._tape.play(self._outside(events))
+            self._tape.play(self._outside(events if self._edges is None else one_by_one(events)))
         finally:
             self._collect()
         return self.events > before
@@ -81,16 +85,22 @@ class Run:
         if self._edges is not None:
             yield self._edges.remark(self.first_ts or 0)
 
-    def _outside(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Give events to the tape; what was said to the one before is collected first."""
+    def _outside(self, events: Iterable[Event | Span]) -> Iterator[Event | Span]:
+        """Give events to the tape; what was said to those before is collected first."""
         said = self._tape.recorded
         for event in events:
             if self.stopping:
                 return
             if self.first_ts is None:
-                yield from self._leases(event.ts_init)
+                yield from self._leases(event.times[0] if isinstance(event, Span) else event.ts_init)
             if said:
                 self._collect()
+            if isinstance(event, Span):  # never where edges say something in between
+                self._quotes = iter(event.quotes)
+                yield event
+                self._collect()
+                self._place_quotes(len(event.quotes))
+                continue
             if self._edges is not None:
                 goes_on = yield from self._answered(self._edges, event.ts_init)
                 if not goes_on:
@@ -132,6 +142,16 @@ class Run:
         if type(event) not in _COUNTLESS:
             self._hear(Recorded(self.position, None, msg_id, event.ts_init, event))
 
+    def _place_quotes(self, most: int) -> None:
+        """Take over quotes of the span in hand."""
+        writer, log = f"{WRITERS[Quote]}/{INSTANCE}", self._log
+        for quote in islice(self._quotes, most):
+            self.position += 1
+            self.events += 1
+            self.last_ts = quote.ts_init
+            if log is not None:
+                log.heard(self.position, f"{writer}/{self.events}", quote)
+
     def _answer(self, event: Event, msg_id: str, cause: int) -> None:
         self.position += 1
         recorded = Recorded(self.position, cause, msg_id, event.ts_init, event)
@@ -140,10 +160,15 @@ class Run:
         self._hear(recorded)
 
     def _collect(self) -> None:
-        """Take over what components said: the tape itself would keep it for ever."""
+        """Take over what components said, and the quotes it was said to: the tape itself would keep it for ever.
+
+        Positions at which nobody spoke are those of quotes.
+        """
         said, log, hear = self._tape.recorded, self._log, self._hear
         try:
             for recorded in said:
+                if recorded.position > self.position + 1:
+                    self._place_quotes(recorded.position - self.position - 1)
                 self.position = recorded.position
                 if log is not None:
                     log.said(recorded)

@@ -1,6 +1,6 @@
 """Bars: turn trades (or mid prices) into closed bars; an interval without trades repeats the last close."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -8,12 +8,14 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from contracts.clock import ClockTick
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.market import Bar, Quote, Trade
 from contracts.types import InstrumentId, Interval
 from services.bars.settings import BarsSettings, PriceSource
 from tape.component import Component, on
+from tape.span import Span
 
+_bar = maker(Bar)
 MAX_FILLED = 1_000
 """A silence of more intervals than this is an outage: it is not filled with invented bars."""
 
@@ -40,6 +42,14 @@ class OpenBar:
         self.close = price
         self.volume += size
         self.trades += 1
+
+    def add_all(self, prices: Sequence[float]) -> None:
+        """Add prices without size."""
+        if self.trades == 0:
+            self.open = self.high = self.low = prices[0]
+        self.high, self.low = max(self.high, *prices), min(self.low, *prices)
+        self.close = prices[-1]
+        self.trades += len(prices)
 
     def merge(self, finer: "OpenBar") -> None:
         """Take in a bar that lies within this one, after what it has taken in before."""
@@ -109,13 +119,13 @@ class Bars(Component):
         return {interval: bar for interval, bar in bars.items() if interval in self._intervals}
 
     @on(Trade)
-    def on_trade(self, trade: Trade) -> Iterator[Bar] | None:
+    def on_trade(self, trade: Trade) -> list[Bar] | None:
         if self._from_trades:
             return self._add(trade, trade.instrument, trade.price, trade.size)
         return self._look_at_the_time(trade, trade.instrument)
 
     @on(Quote)
-    def on_quote(self, quote: Quote) -> Iterator[Bar] | None:
+    def on_quote(self, quote: Quote) -> list[Bar] | None:
         instrument = quote.instrument
         bar = self._finest.get(instrument)
         if bar is not None and quote.ts_init < bar.ts_close:
@@ -126,23 +136,33 @@ class Bars(Component):
             return self._look_at_the_time(quote, instrument)
         return self._add(quote, instrument, (quote.bid + quote.ask) / 2, 0.0)
 
-    @on(ClockTick)
-    def on_clock(self, tick: ClockTick) -> Iterator[Bar] | None:
-        due = [name for name, bars in self._open.items() if next(iter(bars.values())).ts_close <= tick.ts_init]
-        return (bar for name in due for bar in self._close_due(tick, name)) if due else None
+    def quiet_to(self, span: Span, begin: int, end: int) -> int:
+        bar = self._finest.get(span.instrument)
+        if bar is None:
+            return end if self._from_trades else begin
+        return span.before(bar.ts_close, begin, end)
 
-    def _add(self, event: Event, instrument: InstrumentId, price: float, size: float) -> Iterator[Bar] | None:
+    def skim(self, span: Span, begin: int, end: int) -> None:
+        if not self._from_trades:
+            self._finest[span.instrument].add_all(span.mids[begin:end])
+
+    @on(ClockTick)
+    def on_clock(self, tick: ClockTick) -> list[Bar] | None:
+        due = [name for name, bars in self._open.items() if next(iter(bars.values())).ts_close <= tick.ts_init]
+        return [bar for name in due for bar in self._close_due(tick, name)] if due else None
+
+    def _add(self, event: Event, instrument: InstrumentId, price: float, size: float) -> list[Bar] | None:
         bar = self._finest.get(instrument)
         if bar is not None and event.ts_init < bar.ts_close:
             bar.add(price, size)
             return None
-        closed = list(self._close_due(event, instrument))
+        closed = self._close_due(event, instrument)
         if bar is None:
             bar = self._begin(instrument, event.ts_init, price)
         bar.add(price, size)
-        return iter(closed)
+        return closed
 
-    def _look_at_the_time(self, event: Event, instrument: InstrumentId) -> Iterator[Bar] | None:
+    def _look_at_the_time(self, event: Event, instrument: InstrumentId) -> list[Bar] | None:
         bar = self._finest.get(instrument)
         return None if bar is None or event.ts_init < bar.ts_close else self._close_due(event, instrument)
 
@@ -154,39 +174,47 @@ class Bars(Component):
         self._finest[instrument] = bars[self._intervals[0]]
         return self._finest[instrument]
 
-    def _close_due(self, event: Event, instrument: InstrumentId) -> Iterator[Bar]:
+    def _close_due(self, event: Event, instrument: InstrumentId) -> list[Bar]:
         """Close every bar whose time is over, and the empty ones after it, up to the time of `event`."""
         bars = self._open.get(instrument, {})
-        for finer, wider in pairwise(bars.values()):
-            if finer.ts_close <= event.ts_init:
-                wider.merge(finer)
+        finer: OpenBar | None = None
+        for bar in bars.values():
+            if finer is not None:
+                bar.merge(finer)
+            if bar.ts_close > event.ts_init:
+                break
+            finer = bar
+        closed: list[Bar] = []
         for interval, bar in bars.items():
-            if bar.ts_close <= event.ts_init:
-                yield from _close(event, instrument, interval, bar)
+            if bar.ts_close > event.ts_init:
+                break
+            _close(event, instrument, interval, bar, closed)
+        return closed
 
 
 def _opened(interval: Interval, now: int, price: float) -> OpenBar:
     return OpenBar(now - now % interval.nanos + interval.nanos, price, price, price, price)
 
 
-def _close(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Iterator[Bar]:
+def _close(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar, closed: list[Bar]) -> None:
     """Say a bar whose time is over and the empty ones after it; then it is the one that is open now."""
-    yield _closed(event, instrument, interval, bar)
-    silent = (event.ts_init - bar.ts_close) // interval.nanos
-    over = bar.ts_close + silent * interval.nanos
+    nanos = interval.nanos
+    closed.append(_closed(event, instrument, interval, bar, nanos))
+    silent = (event.ts_init - bar.ts_close) // nanos
+    over = bar.ts_close + silent * nanos
     while bar.ts_close < over and silent <= MAX_FILLED:
-        bar.begin(bar.ts_close + interval.nanos)
-        yield _closed(event, instrument, interval, bar)
-    bar.begin(over + interval.nanos)
+        bar.begin(bar.ts_close + nanos)
+        closed.append(_closed(event, instrument, interval, bar, nanos))
+    bar.begin(over + nanos)
 
 
-def _closed(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar) -> Bar:
-    return Bar(
+def _closed(event: Event, instrument: InstrumentId, interval: Interval, bar: OpenBar, nanos: int) -> Bar:
+    return _bar(
         ts_event=bar.ts_close,
         ts_init=event.ts_init,
         instrument=instrument,
         interval=interval,
-        ts_open=bar.ts_close - interval.nanos,
+        ts_open=bar.ts_close - nanos,
         ts_close=bar.ts_close,
         open=bar.open,
         high=bar.high,

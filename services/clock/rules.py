@@ -6,6 +6,7 @@ from typing import ClassVar
 from contracts.clock import ClockTick
 from contracts.event import Event
 from contracts.market import Quote, Trade
+from contracts.types import InstrumentId
 from tape.component import Component, on
 
 SECOND = 1_000_000_000
@@ -30,6 +31,9 @@ class MarketClock(Component):
 
     def restore(self, state: MarketClockState) -> None:
         self._next = state.next
+
+    def rests_until(self, _instrument: InstrumentId) -> int:
+        return self._next
 
     @on(Quote, Trade)
     def on_market(self, event: Quote | Trade) -> tuple[ClockTick] | None:

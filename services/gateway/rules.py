@@ -6,6 +6,7 @@ from typing import ClassVar
 from contracts.event import Event
 from contracts.market import Funding, Quote, Trade
 from contracts.ownership import VENUE_ACCOUNT, VENUE_COMMANDS, VENUE_REPORTS
+from contracts.types import InstrumentId
 from contracts.venue import AmendOrder, CancelOrder, QueryOrder, SubmitOrder
 from tape.component import Component, Handler, Outputs, on
 from venues.instruments import Listing
@@ -37,6 +38,9 @@ class Gateway(Component):
     def on_quote(self, quote: Quote) -> Outputs:
         return self.exchange.on_quote(quote)
 
+    def rests_until(self, instrument: InstrumentId) -> int:
+        return self.exchange.rests_until(instrument)
+
     @on(Trade)
     def on_trade(self, trade: Trade) -> Outputs:
         return self.exchange.on_trade(trade)
@@ -50,5 +54,6 @@ class Gateway(Component):
         return self.exchange.command(command)
 
     def handlers(self) -> dict[type[Event], Handler]:
-        """Hand market data straight to the exchange: one call less for each quote."""
-        return {**super().handlers(), Quote: self.exchange.on_quote, Trade: self.exchange.on_trade}
+        """Hand market data and commands straight to the exchange: one call less for each."""
+        commands: dict[type[Event], Handler] = dict.fromkeys(VENUE_COMMANDS, self.exchange.command)
+        return {**super().handlers(), **commands, Quote: self.exchange.on_quote, Trade: self.exchange.on_trade}

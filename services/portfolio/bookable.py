@@ -6,6 +6,7 @@ from contracts.orders import OrderFilled
 from contracts.types import exponent_of
 from contracts.venue import FundingPaid
 
+ZERO = Decimal(0)
 LARGEST = Decimal("1e12")
 QUANTITY_PLACES = 12
 PRICE_PLACES = 18
@@ -14,15 +15,21 @@ PRICE_PLACES = 18
 
 def objection_to_fill(fill: OrderFilled, currency: str) -> str | None:
     """Say why a fill cannot be booked; None if it can."""
+    quantity, price, fee = fill.quantity, fill.price, fill.fee
     if fill.currency != currency:
         return f"it is in {fill.currency}, the books are in {currency}"
-    if fill.quantity <= 0 or fill.price <= 0:
-        return f"{fill.quantity} at {fill.price} is no trade"
-    if not _fits(fill.quantity, QUANTITY_PLACES):
-        return f"a quantity of {fill.quantity} cannot be kept exactly"
-    if not _fits(fill.price, PRICE_PLACES):
-        return f"a price of {fill.price} cannot be kept exactly"
-    return None if _fits(fill.fee, QUANTITY_PLACES) else f"a fee of {fill.fee} cannot be kept exactly"
+    if quantity <= ZERO or price <= ZERO:
+        return f"{quantity} at {price} is no trade"
+    # No amount is larger than the sum of all, or has more places: mostly that is enough to know.
+    if fee.is_finite():
+        extent = quantity + price + abs(fee)
+        if extent < LARGEST and exponent_of(extent) >= -QUANTITY_PLACES:
+            return None
+    if not _fits(quantity, QUANTITY_PLACES):
+        return f"a quantity of {quantity} cannot be kept exactly"
+    if not _fits(price, PRICE_PLACES):
+        return f"a price of {price} cannot be kept exactly"
+    return None if _fits(fee, QUANTITY_PLACES) else f"a fee of {fee} cannot be kept exactly"
 
 
 def objection_to_funding(paid: FundingPaid, currency: str) -> str | None:

@@ -9,6 +9,7 @@ from services.portfolio.position import Position
 from services.portfolio.settings import CostMethod, PositionMode
 
 ZERO = Decimal(0)
+NET = PositionSide.NET  # by its own name: to find a member in its class costs much more (CPython 3.11)
 
 Positions = dict[InstrumentId, Position]
 
@@ -61,26 +62,25 @@ class StrategyBooks:
         return self.is_flat and not any(balance.amount for balance in self.foreign.values())
 
     def of_side(self, side: PositionSide) -> Positions:
-        if side is PositionSide.NET:
+        if side is NET:
             return self.positions
         return self.longs if side is PositionSide.LONG else self.shorts
 
-    def _sides(self) -> tuple[tuple[PositionSide, Positions], ...]:
-        return (
-            (PositionSide.NET, self.positions),
-            (PositionSide.LONG, self.longs),
-            (PositionSide.SHORT, self.shorts),
-        )
+    def sides(self) -> tuple[tuple[PositionSide, Positions], ...]:
+        """Give the positions of each side; where longs and shorts were never kept apart, there is only one."""
+        if not self.longs and not self.shorts:
+            return ((NET, self.positions),)
+        return (NET, self.positions), (PositionSide.LONG, self.longs), (PositionSide.SHORT, self.shorts)
 
     def held(self) -> Iterator[tuple[InstrumentId, PositionSide, Position]]:
         """List the positions that are not flat."""
-        for side, positions in self._sides() if self.longs or self.shorts else ((PositionSide.NET, self.positions),):
+        for side, positions in self.sides():
             for instrument, position in positions.items():
                 if position.quantity:
                     yield instrument, side, position
 
     def held_in(self, instrument: InstrumentId) -> Iterator[tuple[PositionSide, Position]]:
-        for side, positions in self._sides():
+        for side, positions in self.sides():
             position = positions.get(instrument)
             if position is not None and position.quantity:
                 yield side, position

@@ -1,11 +1,11 @@
 """A double-entry ledger: every posting moves amounts between accounts, and in each unit it sums to zero."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
-from contracts.types import Closed, InstrumentId, PositionSide, venue_of
+from contracts.types import Closed, PositionSide
 
 ZERO = Decimal(0)
 
@@ -33,33 +33,6 @@ class Account(NamedTuple):
     side: PositionSide = PositionSide.NET
 
 
-class TradeAccounts(NamedTuple):
-    """What a trade moves: units from the venue to whoever holds them, and cash to the venue."""
-
-    venue_units: Account
-    held: Account
-    cash: Account
-    venue_cash: Account
-
-
-@lru_cache(maxsize=1024)
-def trade_accounts(strategy: str, instrument: InstrumentId, currency: str, side: PositionSide) -> TradeAccounts:
-    venue = venue_of(instrument)
-    return TradeAccounts(
-        Account(AccountKind.VENUE, venue, instrument, venue),
-        Account(AccountKind.POSITION, strategy, instrument, side=side),
-        Account(AccountKind.CASH, strategy, currency),
-        Account(AccountKind.VENUE, venue, currency, venue),
-    )
-
-
-@lru_cache(maxsize=1024)
-def fee_accounts(strategy: str, currency: str, instrument: InstrumentId) -> tuple[Account, Account]:
-    """Give whose cash a fee leaves, and where it goes."""
-    fees = Account(AccountKind.FEES, strategy, currency, venue_of(instrument))
-    return Account(AccountKind.CASH, strategy, currency), fees
-
-
 class Entry(NamedTuple):
     account: Account
     amount: Decimal
@@ -69,35 +42,65 @@ class Unbalanced(ValueError):
     """A posting would make something appear or vanish."""
 
 
+@dataclass(slots=True)
+class Balance:
+    """What an account holds now."""
+
+    amount: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class Way:
+    """From one account to another of the same unit: whatever is moved on it, the ledger stays balanced."""
+
+    source: Balance
+    target: Balance
+
+    def move(self, amount: Decimal) -> None:
+        source, target = self.source, self.target
+        source.amount -= amount
+        target.amount += amount
+
+
 class Ledger:
     """Balances by account; the tape is the journal."""
 
     def __init__(self) -> None:
-        self.balances: dict[Account, Decimal] = {}
+        self._balances: dict[Account, Balance] = {}
 
     def state(self) -> list[Entry]:
-        return [Entry(account, amount) for account, amount in self.balances.items()]
+        return [Entry(account, balance.amount) for account, balance in self._balances.items()]
 
     def restore(self, balances: list[Entry]) -> None:
-        self.balances = dict(balances)
+        """Begin anew with these; ways of before lead nowhere any more."""
+        self._balances = {account: Balance(amount) for account, amount in balances}
+
+    @property
+    def balances(self) -> dict[Account, Decimal]:
+        return {account: balance.amount for account, balance in self._balances.items()}
+
+    def opened(self, account: Account) -> Balance:
+        """Give an account to read and book on; one that is new holds nothing."""
+        balance = self._balances.get(account)
+        if balance is None:
+            balance = self._balances[account] = Balance()
+        return balance
+
+    def way(self, *, source: Account, target: Account) -> Way:
+        """Open both accounts; raises `Unbalanced` for two units."""
+        if source.unit != target.unit:
+            raise Unbalanced(f"{source} and {target} are not of one unit")
+        return Way(self.opened(source), self.opened(target))
 
     def balance(self, kind: AccountKind, owner: str, unit: str, side: PositionSide = PositionSide.NET) -> Decimal:
         """Give the balance of an account that is at no venue: of capital, cash or a position."""
-        return self.balances.get(Account(kind, owner, unit, side=side), ZERO)
+        balance = self._balances.get(Account(kind, owner, unit, side=side))
+        return ZERO if balance is None else balance.amount
 
     def at_venue(self, venue: str, unit: str) -> Decimal:
         """Give what trades, fees and fundings of all strategies have moved into our account at a venue."""
-        return -sum(
-            (amount for at, amount in self.balances.items() if at.venue == venue and at.unit == unit), start=ZERO
-        )
-
-    def transfer(self, amount: Decimal, *, source: Account, target: Account) -> None:
-        """Book what `move` makes of this, without adding it up: it is balanced. Raises `Unbalanced` for two units."""
-        if source.unit != target.unit:
-            raise Unbalanced(f"{source} and {target} are not of one unit")
-        balances = self.balances
-        balances[source] = balances.get(source, ZERO) - amount
-        balances[target] = balances.get(target, ZERO) + amount
+        there = (held.amount for at, held in self._balances.items() if at.venue == venue and at.unit == unit)
+        return -sum(there, start=ZERO)
 
     def post(self, entries: Iterable[Entry]) -> None:
         """Book all entries or none; raises `Unbalanced`."""
@@ -108,9 +111,8 @@ class Ledger:
             sums[unit] = sums.get(unit, ZERO) + amount
         if wrong := {unit: amount for unit, amount in sums.items() if amount != 0}:
             raise Unbalanced(f"entries do not sum to zero: {wrong}")
-        balances = self.balances
         for account, amount in listed:
-            balances[account] = balances.get(account, ZERO) + amount
+            self.opened(account).amount += amount
 
 
 def move(amount: Decimal, *, source: Account, target: Account) -> tuple[Entry, Entry]:

@@ -7,6 +7,8 @@ from contracts.types import Side
 from services.portfolio.settings import CostMethod
 
 ZERO = Decimal(0)
+# By names of their own: to find a member in its class costs much more (CPython 3.11).
+BUY, SELL, FIFO = Side.BUY, Side.SELL, CostMethod.FIFO
 SMALL = Decimal("1e-3")
 CENT_OF_COST = Decimal("1e-12")
 CENT_OF_SMALL_COST = Decimal("1e-24")
@@ -15,6 +17,12 @@ CENT_OF_SMALL_COST = Decimal("1e-24")
 
 def rounded(amount: Decimal) -> Decimal:
     return amount.quantize(CENT_OF_COST if abs(amount) >= SMALL else CENT_OF_SMALL_COST)
+
+
+def average(value: Decimal, quantity: Decimal) -> Decimal:
+    """Give the price at which all units were traded, if all were at the same."""
+    price = value / quantity
+    return price.quantize(CENT_OF_COST) if price >= SMALL else rounded(price)
 
 
 @dataclass(slots=True)
@@ -38,15 +46,6 @@ class RoundTrip:
     fees: Decimal = ZERO
     funding: Decimal = ZERO
 
-    @property
-    def entry_price(self) -> Decimal:
-        return rounded(self.entered_value / self.entered)
-
-    @property
-    def exit_price(self) -> Decimal:
-        """Give the average; once it has ended, as much was left as was entered."""
-        return rounded(self.exited_value / self.entered)
-
 
 @dataclass(slots=True)
 class Position:
@@ -67,13 +66,13 @@ class Position:
 
     @property
     def average_price(self) -> Decimal | None:
-        return rounded(self.cost / self.quantity) if self.quantity else None
+        quantity = self.quantity
+        return average(self.cost, quantity) if quantity else None
 
     def trade(
         self,
         quantity: Decimal,
         price: Decimal,
-        *,
         fee: Decimal = ZERO,
         at: int = 0,
         method: CostMethod = CostMethod.AVERAGE,
@@ -85,14 +84,18 @@ class Position:
         held = self.quantity
         self.last_price = price
         self.fees += fee
-        if held == 0 or (held > 0) is (quantity > 0):
+        if not held or (held > ZERO) is (quantity > ZERO):
             self._enter(quantity, price, fee, at, method)
             return None
-        if abs(quantity) <= abs(held):
-            return self._leave(quantity, price, fee)
+        rest = held + quantity
+        if not rest:
+            return self._close(-quantity, price, fee)
+        if (rest > ZERO) is (held > ZERO):
+            self._leave(-quantity, -quantity * price, self._release(-quantity), fee)
+            return None
         of_closing = rounded(fee * -held / quantity)
-        ended = self._leave(-held, price, of_closing)
-        self._enter(quantity + held, price, fee - of_closing, at, method)
+        ended = self._close(held, price, of_closing)
+        self._enter(rest, price, fee - of_closing, at, method)
         return ended
 
     def fund(self, amount: Decimal) -> None:
@@ -108,38 +111,40 @@ class Position:
         value = quantity * price
         self.quantity += quantity
         self.cost += value
-        if method is CostMethod.FIFO:
+        if method is FIFO:
             self.lots.append(Lot(quantity, price))
-        if self.trip is None:
-            self.trip = RoundTrip(Side.BUY if quantity > 0 else Side.SELL, at)
-        self.trip.entered += abs(quantity)
-        self.trip.entered_value += abs(value)
-        self.trip.fees += fee
-
-    def _leave(self, closing: Decimal, price: Decimal, fee: Decimal) -> RoundTrip | None:
         trip = self.trip
-        assert trip is not None, "what is held was entered"
-        released = self._release(closing)
-        gained = -closing * price - released
-        self.cost -= released
-        self.quantity += closing
-        self.realized_pnl += gained
-        trip.exited_value += abs(closing) * price
-        trip.realized_pnl += gained
+        if trip is None:
+            trip = self.trip = RoundTrip(BUY if quantity > ZERO else SELL, at)
+        trip.entered += abs(quantity)
+        trip.entered_value += abs(value)
         trip.fees += fee
-        if self.quantity:
-            return None
+
+    def _close(self, leaving: Decimal, price: Decimal, fee: Decimal) -> RoundTrip:
+        """Leave all that is held."""
+        trip = self._leave(leaving, leaving * price, self.cost, fee)
         self.trip = None
+        if self.lots:
+            self.lots.clear()
         return trip
 
-    def _release(self, closing: Decimal) -> Decimal:
-        """Give what the units that are closed were bought for, and forget their lots."""
-        if closing == -self.quantity:
-            self.lots.clear()
-            return self.cost
+    def _leave(self, leaving: Decimal, value: Decimal, cost: Decimal, fee: Decimal) -> RoundTrip:
+        """Leave units that cost `cost` for `value`; all three are negative where they had been sold."""
+        trip, gained = self.trip, value - cost
+        assert trip is not None, "what is held was entered"
+        self.quantity -= leaving
+        self.cost -= cost
+        self.realized_pnl += gained
+        trip.exited_value += abs(value)
+        trip.realized_pnl += gained
+        trip.fees += fee
+        return trip
+
+    def _release(self, leaving: Decimal) -> Decimal:
+        """Give what units that are a part of all cost, and forget their lots."""
         if not self.lots:
-            return rounded(self.cost * -closing / self.quantity)
-        released, left = ZERO, -closing
+            return rounded(self.cost * leaving / self.quantity)
+        released, left = ZERO, leaving
         while left:
             lot = self.lots[0]
             taken = left if abs(left) < abs(lot.quantity) else lot.quantity

@@ -1,6 +1,6 @@
 """Portfolio: book every fill twice, and say what each strategy holds and is worth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
@@ -11,18 +11,20 @@ from contracts.control import Alert
 from contracts.event import Event
 from contracts.market import Funding, Quote
 from contracts.orders import OrderFilled, OrderInitialized
-from contracts.types import MAX_TEXT, PositionSide, Severity, Side, venue_of
+from contracts.types import LARGEST, MAX_TEXT, InstrumentId, PositionSide, Severity, venue_of
 from contracts.venue import FundingPaid
 from services.portfolio.bookable import divided, objection_to_fill, objection_to_funding
-from services.portfolio.books import ForeignBalance, StrategyBooks
-from services.portfolio.ledger import Account, AccountKind, Entry, Ledger, fee_accounts, move, trade_accounts
-from services.portfolio.position import CENT_OF_COST, Position
+from services.portfolio.books import NET, ForeignBalance, StrategyBooks
+from services.portfolio.desk import Desk
+from services.portfolio.ledger import Account, AccountKind, Entry, Ledger, move
+from services.portfolio.position import BUY, CENT_OF_COST, Position
 from services.portfolio.prices import Prices
 from services.portfolio.settings import PortfolioSettings, PositionMode
 from services.portfolio.statements import equity_marked, portfolio_marked, position_changed, position_closed
 from tape.component import Component, on
 
 ZERO = Decimal(0)
+NETTING = PositionMode.NETTING
 REMEMBERED_FUNDINGS = 1_000
 """Funding payments that are remembered against a repetition: many more than a reconnection repeats."""
 
@@ -72,6 +74,8 @@ class Portfolio(Component):
         self._peaks: dict[str, Decimal] = {}
         self._ticks = 0
         self._changed = False
+        self._desks: dict[str, Desk] = {}
+        """One for each of `books`: derived, and no part of the state."""
 
     def state(self) -> PortfolioState:
         return PortfolioState(
@@ -94,10 +98,14 @@ class Portfolio(Component):
         self._peaks = state.peaks
         self._ticks = state.ticks
         self._changed = state.changed
+        self._desks = {strategy: Desk(strategy, books, self.ledger) for strategy, books in self.books.items()}
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> None:
         self.prices.quotes[quote.instrument] = quote
+
+    def rests_until(self, _instrument: InstrumentId) -> int:
+        return LARGEST
 
     @on(Funding)
     def on_funding(self, funding: Funding) -> None:
@@ -122,8 +130,8 @@ class Portfolio(Component):
 
     @on(OrderFilled)
     def on_fill(self, fill: OrderFilled) -> list[Event]:
-        books = self.books.get(fill.strategy)
-        problem = objection_to_fill(fill, self.settings.currency if books is None else books.currency)
+        desk = self._desks.get(fill.strategy)
+        problem = objection_to_fill(fill, self.settings.currency if desk is None else desk.books.currency)
         if problem is not None:
             return [
                 self._alert(
@@ -134,30 +142,14 @@ class Portfolio(Component):
                     "correct it where it came from",
                 )
             ]
-        books = self._books_of(fill.strategy)
-        parts, problem = self._parts(fill, books)
-        worth, late = self._pay_fee(fill, books)
-        said: list[Event] = []
-        ended: list[Event] = []
-        for side, quantity in parts:
-            positions = books.of_side(side)
-            position = positions.get(fill.instrument)
-            if position is None:
-                position = positions[fill.instrument] = Position()
-            before = position.realized_pnl
-            trip = position.trade(quantity, fill.price, fee=worth, at=fill.ts_event, method=books.cost)
-            books.realized_pnl += position.realized_pnl - before
-            worth = ZERO
-            self._post_trade(fill, side, quantity)
-            said.append(position_changed(fill, fill.strategy, fill.instrument, side, position, self.prices))
-            if trip is not None:
-                stopped = self._reducing.get(fill.client_order_id, False)
-                ended.append(position_closed(fill, trip, stopped=stopped))
-        said += ended
-        self._changed = True
-        if fill.leaves == 0:
-            self._reducing.pop(fill.client_order_id, None)
-        said.append(self._marked(fill, fill.strategy, books))
+        if desk is None or not desk.is_as_set:
+            desk = self._desk_of(fill.strategy)
+        quantity = fill.quantity if fill.side is BUY else -fill.quantity
+        parts: Sequence[Part] = ((NET, quantity),)
+        if desk.books.mode is not NETTING:
+            parts, problem = self._parts_apart(fill, quantity, desk.books)
+        worth, late = self._pay_fee(fill, desk)
+        said = self._traded(fill, desk, parts, worth)
         if problem is not None:
             said.append(self._alert(fill, Severity.CRITICAL, "closed_too_much", problem))
         if late is not None:
@@ -184,31 +176,32 @@ class Portfolio(Component):
             books.funding += share
             source = Account(AccountKind.FUNDING, strategy, paid.currency, venue_of(paid.instrument))
             self.ledger.post(move(share, source=source, target=Account(AccountKind.CASH, strategy, paid.currency)))
-            yield position_changed(paid, strategy, paid.instrument, side, position, self.prices)
+            mark = self.prices.mark(paid.instrument)
+            yield position_changed(paid, strategy, paid.instrument, side, position, mark)
         for strategy in dict.fromkeys(strategy for strategy, *_ in holders):
-            yield self._marked(paid, strategy, self.books[strategy])
+            yield equity_marked(paid, self._desks[strategy], self.prices)
 
     # -- what a fill does to the books ---------------------------------------------------------------------------------
 
-    def _books_of(self, strategy: str) -> StrategyBooks:
-        books, settings = self.books.get(strategy), self.settings
-        if books is None:
+    def _desk_of(self, strategy: str) -> Desk:
+        """Give the desk of a strategy that trades: its books begin, and follow the settings once nothing is held."""
+        desk, settings = self._desks.get(strategy), self.settings
+        if desk is None:
             capital, currency = settings.capital_of(strategy), settings.currency
             source, target = (Account(kind, strategy, currency) for kind in (AccountKind.CAPITAL, AccountKind.CASH))
             self.ledger.post(move(capital, source=source, target=target))
             self._peaks[currency] = self._peaks.get(currency, ZERO) + capital
             books = self.books[strategy] = StrategyBooks(capital, currency, peak=capital)
-        mode = settings.mode_of(strategy)
+            desk = self._desks[strategy] = Desk(strategy, books, self.ledger)
+        books, mode = desk.books, settings.mode_of(strategy)
         if (books.mode is not mode or books.cost is not settings.cost) and books.is_flat:
             books.mode, books.cost = mode, settings.cost
-        return books
+        desk.is_as_set = books.mode is mode and books.cost is settings.cost
+        return desk
 
-    def _parts(self, fill: OrderFilled, books: StrategyBooks) -> tuple[list[Part], str | None]:
-        """Say which position a fill changes, and what is strange about that."""
-        quantity = fill.side.sign * fill.quantity
-        if books.mode is PositionMode.NETTING:
-            return [(PositionSide.NET, quantity)], None
-        bought = fill.side is Side.BUY
+    def _parts_apart(self, fill: OrderFilled, quantity: Decimal, books: StrategyBooks) -> tuple[list[Part], str | None]:
+        """Say which positions a fill changes where longs and shorts are kept apart, and what is strange about that."""
+        bought = fill.side is BUY
         opens = PositionSide.LONG if bought else PositionSide.SHORT
         if fill.client_order_id not in self._reducing:
             return [(opens, quantity)], None
@@ -224,16 +217,16 @@ class Portfolio(Component):
             f"{fill.quantity}: {abs(rest)} opened a {opens.value}, with trade {fill.trade_id}; look at both"
         )
 
-    def _pay_fee(self, fill: OrderFilled, books: StrategyBooks) -> tuple[Decimal, str | None]:
+    def _pay_fee(self, fill: OrderFilled, desk: Desk) -> tuple[Decimal, str | None]:
         """Let the fee leave cash for good; gives what it is worth, and what to tell if nobody knows yet."""
-        if fill.fee == 0:
+        fee, books = fill.fee, desk.books
+        if not fee:
             return ZERO, None
-        strategy, currency = fill.strategy, fill.fee_currency or fill.currency
-        cash, fees = fee_accounts(strategy, currency, fill.instrument)
-        self.ledger.transfer(fill.fee, source=cash, target=fees)
+        currency = fill.fee_currency or fill.currency
+        desk.fee_way(currency, fill.instrument).move(fee)
         if currency == books.currency:
-            books.fees += fill.fee
-            return fill.fee, None
+            books.fees += fee
+            return fee, None
         balance = books.foreign.setdefault(currency, ForeignBalance())
         rate = self._rate(currency, books, balance, venue_of(fill.instrument))
         if rate is not None:
@@ -244,15 +237,36 @@ class Portfolio(Component):
         told = balance.unvalued != 0
         balance.unvalued += fill.fee
         return ZERO, None if told else (
-            f"{strategy} paid a fee of {fill.fee} {currency} with trade {fill.trade_id} of {fill.client_order_id}, and "
+            f"{fill.strategy} paid a fee of {fee} {currency} with trade {fill.trade_id} of {fill.client_order_id}, and "
             f"nothing says what a {currency} is worth: it counts from the first quote of {currency}{books.currency} on"
         )
 
-    def _post_trade(self, fill: OrderFilled, side: PositionSide, quantity: Decimal) -> None:
-        """Units come from the venue and cash goes there, or the other way round."""
-        accounts = trade_accounts(fill.strategy, fill.instrument, fill.currency, side)
-        self.ledger.transfer(quantity, source=accounts.venue_units, target=accounts.held)
-        self.ledger.transfer(quantity * fill.price, source=accounts.cash, target=accounts.venue_cash)
+    def _traded(self, fill: OrderFilled, desk: Desk, parts: Sequence[Part], fee: Decimal) -> list[Event]:
+        """Book what was traded; gives what that makes of positions, of trades that it ends, and of equity."""
+        instrument, price, books = fill.instrument, fill.price, desk.books
+        mark = self.prices.mark(instrument)
+        said: list[Event] = []
+        ended: list[Event] = []
+        for side, quantity in parts:
+            holding = desk.holding(side, instrument)
+            position = holding.position
+            before = position.realized_pnl
+            trip = position.trade(quantity, price, fee, fill.ts_event, books.cost)
+            if position.realized_pnl is not before:
+                books.realized_pnl += position.realized_pnl - before
+            fee = ZERO
+            # Units come from the venue and cash goes there, or the other way round.
+            holding.units.move(quantity)
+            holding.cash.move(quantity * price)
+            said.append(position_changed(fill, desk.strategy, instrument, side, position, mark))
+            if trip is not None:
+                ended.append(position_closed(fill, trip, stopped=self._reducing.get(fill.client_order_id, False)))
+        said += ended
+        self._changed = True
+        if not fill.leaves:
+            self._reducing.pop(fill.client_order_id, None)
+        said.append(equity_marked(fill, desk, self.prices, instrument, mark))
+        return said
 
     # -- whom funding is for -------------------------------------------------------------------------------------------
 
@@ -290,9 +304,9 @@ class Portfolio(Component):
     def _mark_all(self, tick: ClockTick) -> Iterator[Event]:
         """Mark those whose equity may have changed, and then all together."""
         marks: list[EquityMarked] = []
-        for strategy, books in self.books.items():
-            moves = self._value_late_fees(books) or not books.is_still
-            marks.append(self._marked(tick, strategy, books))
+        for desk in self._desks.values():
+            moves = self._value_late_fees(desk.books) or not desk.books.is_still
+            marks.append(equity_marked(tick, desk, self.prices))
             if moves:
                 self._changed = True
                 yield marks[-1]
@@ -304,10 +318,6 @@ class Portfolio(Component):
             marked = portfolio_marked(tick, currency, own, peak)
             self._peaks[currency] = marked.peak
             yield marked
-
-    def _marked(self, event: Event, strategy: str, books: StrategyBooks) -> EquityMarked:
-        cash = self.ledger.balance(AccountKind.CASH, strategy, books.currency)
-        return equity_marked(event, strategy, books, cash, self.prices)
 
     def _value_late_fees(self, books: StrategyBooks) -> bool:
         """Value fees that had no rate when they were paid, where there is one now."""

@@ -11,20 +11,29 @@ from contracts.books import (
     PositionChanged,
     PositionClosed,
 )
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.orders import OrderFilled
 from contracts.types import InstrumentId, PositionSide
 from services.portfolio.books import StrategyBooks
-from services.portfolio.position import Position, RoundTrip
+from services.portfolio.desk import Desk
+from services.portfolio.position import Position, RoundTrip, average
 from services.portfolio.prices import Prices
 
 ZERO = Decimal(0)
 
 
+_changed, _closed, _marked = maker(PositionChanged), maker(PositionClosed), maker(EquityMarked)
+_position = maker(MarkedPosition)
+
+
 def position_changed(
-    event: Event, strategy: str, instrument: InstrumentId, side: PositionSide, position: Position, prices: Prices
+    event: Event, strategy: str, instrument: InstrumentId, side: PositionSide, position: Position, mark: Decimal | None
 ) -> PositionChanged:
-    return PositionChanged(
+    """Tell a position; before the first mark, at the price that was paid last."""
+    if mark is None:
+        mark = position.last_price
+        assert mark is not None, f"{instrument} has no price"
+    return _changed(
         ts_event=event.ts_event,
         ts_init=event.ts_init,
         strategy=strategy,
@@ -33,22 +42,24 @@ def position_changed(
         average_price=position.average_price,
         realized_pnl=position.realized_pnl,
         fees=position.fees,
-        mark=mark_of(instrument, position, prices),
+        mark=mark,
         funding=position.funding,
         position_side=side,
     )
 
 
 def position_closed(fill: OrderFilled, trip: RoundTrip, *, stopped: bool) -> PositionClosed:
-    return PositionClosed(
+    """Tell a trade that has ended: as much was left as was entered."""
+    entered = trip.entered
+    return _closed(
         ts_event=fill.ts_event,
         ts_init=fill.ts_init,
         strategy=fill.strategy,
         instrument=fill.instrument,
         side=trip.side,
-        quantity=trip.entered,
-        entry_price=trip.entry_price,
-        exit_price=trip.exit_price,
+        quantity=entered,
+        entry_price=average(trip.entered_value, entered),
+        exit_price=average(trip.exited_value, entered),
         realized_pnl=trip.realized_pnl,
         fees=trip.fees,
         funding=trip.funding,
@@ -59,37 +70,63 @@ def position_closed(fill: OrderFilled, trip: RoundTrip, *, stopped: bool) -> Pos
     )
 
 
-def equity_marked(event: Event, strategy: str, books: StrategyBooks, cash: Decimal, prices: Prices) -> EquityMarked:
-    """Value what a strategy has; its peak may rise by that.
+def equity_marked(
+    event: Event, desk: Desk, prices: Prices, known: InstrumentId | None = None, known_mark: Decimal | None = None
+) -> EquityMarked:
+    """Value what a strategy has; its peak may rise by that. The mark of one instrument may be known already.
 
     `unrealized_pnl` is that of positions, and what foreign balances have gained since they were booked.
     """
+    books, cash = desk.books, desk.cash.amount
     unrealized, equity = ZERO, cash
-    positions = tuple([_marked_position(*held, prices) for held in books.held()])
-    for position in positions:
-        unrealized += position.unrealized_pnl
-        equity += position.value
+    positions: list[MarkedPosition] = []
+    for side, of_side in books.sides():
+        for instrument, position in of_side.items():
+            quantity = position.quantity
+            if not quantity:
+                continue
+            mark = known_mark if instrument == known else prices.mark(instrument)
+            if mark is None:
+                mark = position.last_price
+                assert mark is not None, f"{instrument} has no price"
+            value = quantity * mark
+            gained = value - position.cost
+            unrealized += gained
+            equity += value
+            positions.append(
+                _position(
+                    instrument=instrument,
+                    quantity=quantity,
+                    mark=mark,
+                    value=value,
+                    unrealized_pnl=gained,
+                    position_side=side,
+                )
+            )
     balances = tuple(_marked_balances(books, prices)) if books.foreign else ()
     for balance in balances:
         unrealized += balance.value - books.foreign[balance.currency].cost
         equity += balance.value
-    earned = books.realized_pnl + unrealized - books.fees + books.funding
-    assert equity == books.capital + earned, f"the books of {strategy} do not balance"
-    books.peak = max(books.peak, equity)
-    return EquityMarked(
+    realized, fees, funding = books.realized_pnl, books.fees, books.funding
+    earned = realized + unrealized - fees + funding
+    assert equity == books.capital + earned, f"the books of {desk.strategy} do not balance"
+    peak = books.peak
+    if equity > peak:
+        peak = books.peak = equity
+    return _marked(
         ts_event=event.ts_event,
         ts_init=event.ts_init,
-        strategy=strategy,
+        strategy=desk.strategy,
         currency=books.currency,
         cash=cash,
         equity=equity,
-        realized_pnl=books.realized_pnl,
+        realized_pnl=realized,
         unrealized_pnl=unrealized,
-        fees=books.fees,
-        peak=books.peak,
-        positions=positions,
+        fees=fees,
+        peak=peak,
+        positions=tuple(positions),
         balances=balances,
-        funding=books.funding,
+        funding=funding,
     )
 
 
@@ -117,30 +154,6 @@ def portfolio_marked(event: Event, currency: str, marks: Iterable[EquityMarked],
         unrealized_pnl=unrealized,
         fees=fees,
         funding=funding,
-    )
-
-
-def mark_of(instrument: InstrumentId, position: Position, prices: Prices) -> Decimal:
-    """Give the mark; before the first one, the price that was paid last."""
-    mark = prices.mark(instrument)
-    if mark is not None:
-        return mark
-    assert position.last_price is not None, f"{instrument} has no price"
-    return position.last_price
-
-
-def _marked_position(
-    instrument: InstrumentId, side: PositionSide, position: Position, prices: Prices
-) -> MarkedPosition:
-    mark = mark_of(instrument, position, prices)
-    value = position.quantity * mark
-    return MarkedPosition(
-        instrument=instrument,
-        quantity=position.quantity,
-        mark=mark,
-        value=value,
-        unrealized_pnl=value - position.cost,
-        position_side=side,
     )
 
 

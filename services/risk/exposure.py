@@ -14,6 +14,9 @@ Holding = tuple[str, InstrumentId]
 
 ZERO = Decimal(0)
 
+BUY = Side.BUY
+"""To look a member up in its class costs more than to compare it."""
+
 
 def holding_of(order: OrderTerms) -> Holding:
     return order.strategy, order.instrument
@@ -65,8 +68,8 @@ class Stake:
     buys_by: Decimal = ZERO
     """Purchases that stand by: they never take a short position beyond flat."""
     sells_by: Decimal = ZERO
-    worst: float = 0.0
-    """The largest absolute position that fills of either side may lead to."""
+    known_worst: float | None = field(default=None, compare=False, repr=False)
+    """What `worst` gives; None since something changed: most changes come before anyone asks."""
 
     @property
     def highest(self) -> Decimal:
@@ -80,23 +83,34 @@ class Stake:
         plain = self.position - self.sells
         return plain - min(self.sells_by, max(self.position, ZERO)) if self.sells_by else plain
 
-    def weigh(self) -> None:
-        high, low = self.position + self.buys, self.position - self.sells
-        if self.buys_by or self.sells_by:
-            high, low = self.highest, self.lowest
-        self.worst = float(max(abs(high), abs(low)))
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The highest and the lowest position that fills may lead to."""
+        if self.buys or self.sells or self.buys_by or self.sells_by:
+            return float(self.highest), float(self.lowest)
+        held = float(self.position)
+        return held, held
+
+    @property
+    def worst(self) -> float:
+        """The largest absolute position that fills of either side may lead to."""
+        if self.known_worst is None:
+            high, low = self.reach
+            self.known_worst = max(abs(high), abs(low))
+        return self.known_worst
 
     def add(self, order: OrderTerms, quantity: Decimal) -> None:
-        if stands_by(order):
-            if order.side is Side.BUY:
+        """Count on more of a pending order; negative: on less."""
+        if order.reduce_only and stands_by(order):
+            if order.side is BUY:
                 self.buys_by += quantity
             else:
                 self.sells_by += quantity
-        elif order.side is Side.BUY:
+        elif order.side is BUY:
             self.buys += quantity
         else:
             self.sells += quantity
-        self.weigh()
+        self.known_worst = None
 
 
 @dataclass(slots=True)
@@ -104,7 +118,7 @@ class Exposure:
     """Positions by strategy and instrument, from fills alone, and the approved orders that may still change them."""
 
     pending: dict[str, Pending] = field(default_factory=dict)
-    paid: dict[InstrumentId, float] = field(default_factory=dict)
+    paid: dict[InstrumentId, Decimal] = field(default_factory=dict)
     """The last price that we traded at, where there is no better one."""
     stakes: dict[Holding, Stake] = field(default_factory=dict)
     open_orders: dict[str, int] = field(default_factory=dict)
@@ -115,13 +129,14 @@ class Exposure:
         return {holding: stake.position for holding, stake in self.stakes.items()}
 
     def state(self) -> ExposureState:
-        return ExposureState(list(self.positions.items()), self.pending, self.paid)
+        paid = {instrument: float(price) for instrument, price in self.paid.items()}
+        return ExposureState(list(self.positions.items()), self.pending, paid)
 
     def restore(self, state: ExposureState) -> None:
-        self.pending, self.paid = {}, state.paid
+        self.pending, self.paid = {}, {name: Decimal(repr(price)) for name, price in state.paid.items()}
         self.stakes, self.open_orders = {}, {}
         for holding, position in state.positions:
-            self._move(holding, position)
+            self._stake(*holding).position += position
         for pending in state.pending.values():
             self._add(pending)
 
@@ -154,13 +169,12 @@ class Exposure:
             self._add(Pending(pending.order, pending.leaves))
 
     def filled(self, fill: OrderFilled) -> None:
-        stake = self._stake((fill.strategy, fill.instrument))
-        stake.position += fill.quantity if fill.side is Side.BUY else -fill.quantity
-        self.paid[fill.instrument] = float(fill.price)
+        stake = self.stakes.get((fill.strategy, fill.instrument)) or self._stake(fill.strategy, fill.instrument)
+        stake.position += fill.quantity if fill.side is BUY else -fill.quantity
+        stake.known_worst = None
+        self.paid[fill.instrument] = fill.price
         pending = self._take(fill.client_order_id)
-        if pending is None:
-            stake.weigh()
-        elif fill.leaves > 0:
+        if pending is not None and fill.leaves > 0:
             self._add(Pending(pending.order, fill.leaves, pending.more))
 
     def released(self, client_order_id: str) -> None:
@@ -172,33 +186,31 @@ class Exposure:
         An order that stands by may take away all that is held, and what the order it waits for will bring.
         """
         stake = self.stakes.get(holding_of(order)) or Stake()
-        buys = order.side is Side.BUY
+        buys = order.side is BUY
         held = max(-stake.position if buys else stake.position, ZERO)
         if not stands_by(order):
             return max(held - (stake.buys if buys else stake.sells), ZERO)
         parent = self.pending.get(order.link.parent) if order.link is not None and order.link.parent else None
         return held if parent is None or parent.side is order.side else held + parent.leaves
 
-    def _stake(self, holding: Holding) -> Stake:
-        stake = self.stakes.get(holding)
+    def _stake(self, strategy: str, instrument: InstrumentId) -> Stake:
+        stake = self.stakes.get((strategy, instrument))
         if stake is None:
-            stake = self.stakes[holding] = Stake()
+            stake = self.stakes[strategy, instrument] = Stake()
         return stake
 
-    def _move(self, holding: Holding, quantity: Decimal) -> None:
-        stake = self._stake(holding)
-        stake.position += quantity
-        stake.weigh()
-
     def _add(self, pending: Pending) -> None:
-        order, holding = pending.order, pending.holding
+        order = pending.order
+        strategy = order.strategy
         self.pending[order.client_order_id] = pending
-        self.open_orders[order.strategy] = self.open_orders.get(order.strategy, 0) + 1
-        self._stake(holding).add(order, pending.leaves + pending.more)
+        self.open_orders[strategy] = self.open_orders.get(strategy, 0) + 1
+        stake = self.stakes.get((strategy, order.instrument)) or self._stake(strategy, order.instrument)
+        stake.add(order, pending.leaves + pending.more)
 
     def _take(self, client_order_id: str) -> Pending | None:
         pending = self.pending.pop(client_order_id, None)
         if pending is not None:
-            self.open_orders[pending.order.strategy] -= 1
-            self.stakes[pending.holding].add(pending.order, -(pending.leaves + pending.more))
+            order = pending.order
+            self.open_orders[order.strategy] -= 1
+            self.stakes[order.strategy, order.instrument].add(order, -(pending.leaves + pending.more))
         return pending

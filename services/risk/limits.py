@@ -103,30 +103,6 @@ def capital(at: Situation) -> Objection | None:
     return _binds(at, free, f"max_capital_use_pct {use:g} of the capital {allocated:.2f}")
 
 
-def are_all_far(at: Situation) -> bool:
-    """Say whether no limit objects: nearly every order is within all of them, and they are compared here at once."""
-    if not at.is_limited or at.mark is None:
-        return True
-    settings, bound, worst, strategy = at.settings, at.bound, at.worst, at.order.strategy
-    notional, gross = float(at.order.quantity) * at.mark, bound.strategy + worst
-    if (
-        notional > settings.max_order_notional
-        or bound.symbol + worst > settings.max_symbol_exposure
-        or bound.venue + worst > settings.max_venue_exposure
-        or gross > settings.max_strategy_exposure
-        or bound.total + worst > settings.max_total_exposure
-        or bound.total + worst > settings.max_correlated_exposure
-        or (at.instrument is not None and at.instrument.min_notional and notional < float(at.instrument.min_notional))
-    ):
-        return False
-    equity, binds = at.ground.losses.equity(strategy, settings), _bound(at)
-    return (
-        gross <= settings.max_leverage * equity
-        and binds <= equity * (1 - settings.margin_reserve_pct / 100)
-        and binds <= at.ground.capital_of(strategy) * settings.max_capital_use_pct / 100
-    )
-
-
 def _capped(at: Situation, beside: float, most: float, setting: str) -> Objection | None:
     """Judge the worst case of everything pending."""
     total = beside + at.worst

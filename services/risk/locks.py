@@ -37,6 +37,9 @@ class Locks:
     def find(self, rail: Rail, strategy: str, instrument: InstrumentId, now: int) -> Lock | None:
         return next((one for one in self.locks if one.rail is rail and one.holds(strategy, instrument, now)), None)
 
+    def are_on(self, strategy: str, instrument: InstrumentId, now: int) -> bool:
+        return any(one.holds(strategy, instrument, now) for one in self.locks)
+
     def add(self, lock: Lock, event: Event) -> RiskLocked | None:
         """Lock, or lock for longer; None if it is locked for as long already."""
         lock.until = min(lock.until, LARGEST)

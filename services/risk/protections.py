@@ -34,9 +34,6 @@ class Protections:
 
     def closed(self, closed: PositionClosed, equity: float, settings: RiskSettings) -> list[Lock]:
         """Count a closed position of a strategy that is worth `equity`."""
-        if settings.has_no_protections:
-            self.trades = []
-            return []
         now = closed.ts_init
         self._remember(closed, settings)
         found = (

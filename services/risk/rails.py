@@ -1,8 +1,7 @@
-"""The rails: each looks at an order and says what is wrong with it, or nothing. All of them are always asked."""
+"""The rails: each looks at an order and says what is wrong with it, or nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import product
 
 from contracts.orders import Denial
 from contracts.types import (
@@ -17,7 +16,7 @@ from contracts.types import (
     venue_of,
 )
 from services.risk.activity import MILLISECOND
-from services.risk.limits import LIMITS, are_all_far
+from services.risk.limits import LIMITS
 from services.risk.situation import Objection, Situation
 
 RailCheck = Callable[[Situation], Objection | None]
@@ -318,38 +317,6 @@ RAILS: Mapping[Rail, RailCheck] = {
     **LOCKS,
 }
 
-CALM = (
-    Rail.TRADING_STATE,
-    Rail.STRATEGY_INSTRUMENTS,
-    Rail.INSTRUMENT_STATUS,
-    Rail.VENUE_HEALTH,
-    Rail.EXECUTION,
-)
-"""What has nothing to say while nobody has said anything against trading: see `Ground.is_calm`."""
-PLAIN = (
-    Rail.ORDER_TERMS,
-    Rail.PRICE_TICK,
-    Rail.REDUCE_ONLY,
-    Rail.STALE_MARK,
-    Rail.SPREAD,
-    Rail.PRICE_COLLAR,
-)
-"""What has nothing to say of a market order that comes into a market as it should be: see `is_plain`."""
-
-
-def _less(*silent: Iterable[Rail]) -> Mapping[Rail, RailCheck]:
-    out = {rail for rails in silent for rail in rails}
-    return {rail: check for rail, check in RAILS.items() if rail not in out}
-
-
-_ASKED: Mapping[tuple[bool, bool, bool, bool], Mapping[Rail, RailCheck]] = {
-    (calm, plain, free, far): _less(
-        CALM if calm else (), PLAIN if plain else (), LOCKS if free else (), LIMITS if far else ()
-    )
-    for calm, plain, free, far in product((False, True), repeat=4)
-}
-"""By whether all is calm, the order is plain, no lock concerns it, and no limit does."""
-
 IN_A_LIST: Mapping[Rail, RailCheck] = {**TERMS, Rail.PRICE_COLLAR: price_collar, **LIMITS}
 """What each further order of a list is asked; the rest was asked of the first."""
 
@@ -360,33 +327,6 @@ AMENDED: Mapping[Rail, RailCheck] = {rail: check for rail, check in RAILS.items(
 AMENDED_EXIT: Mapping[Rail, RailCheck] = {
     rail: check for rail, check in PROTECTIVE.items() if rail is not Rail.DUPLICATE
 }
-
-
-def rails_for(at: Situation) -> Mapping[Rail, RailCheck]:
-    """Give the rails of a single order, less those that can have nothing to say of this one."""
-    ground, reduces = at.ground, at.reduces
-    free, far = reduces or not ground.locks.locks, reduces or are_all_far(at)
-    return _ASKED[ground.is_calm, is_plain(at), free, far]
-
-
-def is_plain(at: Situation) -> bool:
-    """Say whether it is a market order without further terms, at a price near that of a fresh and narrow quote."""
-    order, settings, mark, reference = at.order, at.settings, at.mark, at.reference_price
-    if (
-        mark is None
-        or reference is None
-        or order.slice_of is not None
-        or settings.order_types
-        or (order.reduce_only and not at.reduces)
-        or not order.is_bare
-    ):
-        return False
-    quote = at.ground.quotes[order.instrument]
-    return (
-        (at.now - quote.ts_init) / MILLISECOND <= settings.max_mark_age_ms
-        and (quote.ask - quote.bid) / mark * 10_000 <= settings.max_spread_bps
-        and abs(reference - mark) / mark * 10_000 <= min(settings.collar_bps, settings.trigger_collar_bps)
-    )
 
 
 def denials(at: Situation, rails: Mapping[Rail, RailCheck]) -> list[tuple[Denial, float | None]]:

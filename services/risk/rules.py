@@ -32,14 +32,15 @@ from contracts.types import CircuitState, InstrumentId, InstrumentState, Severit
 from contracts.venue import InstrumentStatus, VenueHealth
 from services.risk.activity import Activity
 from services.risk.amendments import judge_amendment
+from services.risk.clear import Glance
 from services.risk.correlations import Correlations, Samples
 from services.risk.exposure import Exposure, ExposureState
 from services.risk.locks import Lock, Locks
-from services.risk.losses import Losses
+from services.risk.losses import Kept, Losses
 from services.risk.protections import Protections
 from services.risk.settings import RiskSettings
 from services.risk.situation import Ground
-from services.risk.verdict import judge, judge_protective
+from services.risk.verdict import approve_at, judge, judge_protective
 from tape.component import Component, on
 from venues.instruments import Listing
 
@@ -76,6 +77,8 @@ class Risk(Component):
     def __init__(self, settings: RiskSettings, listing: Listing) -> None:
         super().__init__("risk")
         self.ground = Ground(settings, listing, Correlations(settings))
+        self.glance, self.kept = Glance(self.ground), Kept.of(settings)
+        self.protects = not settings.has_no_protections
 
     @property
     def exposure(self) -> Exposure:
@@ -117,6 +120,9 @@ class Risk(Component):
             ground.correlations.sample(ground.quotes, quote.ts_init)
         ground.quotes[quote.instrument] = quote
 
+    def rests_until(self, _instrument: InstrumentId) -> int:
+        return self.ground.correlations.samples.next_at
+
     @on(Funding)
     def on_funding(self, funding: Funding) -> None:
         self.ground.marks[funding.instrument] = funding.mark
@@ -140,7 +146,11 @@ class Risk(Component):
 
     @on(OrderIntent)
     def on_intent(self, intent: OrderIntent) -> tuple[RiskApproved | RiskRejected]:
-        return (judge(self.ground, intent),)
+        if not intent.attached:
+            mark = self.glance.mark_of(intent.order, intent.ts_init, intent.reference_price)
+            if mark is not None:
+                return (approve_at(self.ground, intent, mark),)
+        return (judge(self.ground, self.glance, intent),)
 
     @on(ProtectiveIntent)
     def on_protective(self, intent: ProtectiveIntent) -> tuple[RiskApproved | RiskRejected]:
@@ -154,7 +164,7 @@ class Risk(Component):
 
     @on(OrderFilled)
     def on_fill(self, fill: OrderFilled) -> None:
-        self.exposure.filled(fill)
+        self.ground.exposure.filled(fill)
 
     @on(OrderDenied, OrderRejected, OrderCanceled, OrderExpired)
     def on_order_end(self, end: OrderDenied | OrderRejected | OrderCanceled | OrderExpired) -> None:
@@ -170,17 +180,19 @@ class Risk(Component):
 
     @on(EquityMarked)
     def on_equity(self, mark: EquityMarked) -> Iterator[RiskLocked] | None:
-        locks = self.ground.losses.marked(mark, self.ground.settings)
+        locks = self.ground.losses.marked(mark, self.ground.settings, self.kept)
         return self._locked(locks, mark) if locks else None
 
     @on(PositionClosed)
     def on_closed(self, closed: PositionClosed) -> Iterator[RiskLocked] | None:
         ground = self.ground
-        equity = ground.losses.equity(closed.strategy, ground.settings)
         in_a_row = ground.losses.closed(closed, ground.settings)
-        locks = ground.protections.closed(closed, equity, ground.settings)
-        if in_a_row is not None:
-            locks.insert(0, in_a_row)
+        locks = [] if in_a_row is None else [in_a_row]
+        if self.protects:
+            equity = ground.losses.equity(closed.strategy, ground.settings)
+            locks += ground.protections.closed(closed, equity, ground.settings)
+        else:
+            ground.protections.trades.clear()
         return self._locked(locks, closed) if locks else None
 
     def _locked(self, locks: Iterable[Lock], event: Event) -> Iterator[RiskLocked]:

@@ -4,15 +4,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import takewhile
 from math import isfinite
+from typing import NamedTuple
 
 from contracts.market import Quote
 from contracts.orders import ExecutionOverride, OrderTerms
 from contracts.permission import Permission
-from contracts.types import CircuitState, InstrumentId, Side, TradingState, venue_of
+from contracts.types import CircuitState, InstrumentId, Side, venue_of
 from contracts.venue import InstrumentStatus
 from services.risk.activity import Activity
 from services.risk.correlations import Correlations
-from services.risk.exposure import ZERO, Exposure, stands_by
+from services.risk.exposure import ZERO, Exposure, Stake, holding_of, stands_by
 from services.risk.locks import Locks
 from services.risk.losses import Losses
 from services.risk.protections import Protections
@@ -50,13 +51,13 @@ class Ground:
     losses: Losses = field(default_factory=Losses)
     protections: Protections = field(default_factory=Protections)
     locks: Locks = field(default_factory=Locks)
+    margins: dict[InstrumentId, float] = field(init=False, repr=False)
+    """The part of a position's value that binds equity, where it is not the whole."""
 
-    @property
-    def is_calm(self) -> bool:
-        """Whether nothing is known that speaks against trading as such, anywhere."""
-        return not (self.statuses or self.overrides or self.circuits or self.settings.strategy_instruments) and (
-            self.trading.state is TradingState.ACTIVE
-        )
+    def __post_init__(self) -> None:
+        perpetual = InstrumentKind.PERPETUAL
+        listed = self.listing.items()
+        self.margins = {name: self.settings.perpetual_margin for name, one in listed if one.kind is perpetual}
 
     def mark(self, instrument: InstrumentId) -> float | None:
         """Give the middle of the last quote; None if there is none, or none that a number can tell."""
@@ -69,29 +70,61 @@ class Ground:
     def value_of(self, instrument: InstrumentId) -> float | None:
         """Give the best known price of what is held: the last quote, the mark price, or what was paid last."""
         mark = self.mark(instrument)
-        return self.marks.get(instrument, self.exposure.paid.get(instrument)) if mark is None else mark
+        if mark is not None:
+            return mark
+        paid = self.exposure.paid.get(instrument)
+        return self.marks.get(instrument, None if paid is None else float(paid))
 
     def margin_of(self, instrument: InstrumentId) -> float:
         """Give the part of a position's value that binds equity."""
-        listed = self.listing.get(instrument)
-        perpetual = listed is not None and listed.kind is InstrumentKind.PERPETUAL
-        return self.settings.perpetual_margin if perpetual else 1.0
+        return self.margins.get(instrument, 1.0)
 
     def capital_of(self, strategy: str) -> float:
         allocated = self.capital.get(strategy)
         return self.settings.starting_capital if allocated is None else float(allocated)
 
 
-@dataclass(slots=True)
-class Bound:
+class Bound(NamedTuple):
     """Worst-case exposures beside the holding that an order belongs to (quote currency), and the margin they bind."""
 
-    symbol: float = 0.0
-    venue: float = 0.0
-    strategy: float = 0.0
-    total: float = 0.0
-    margin: float = 0.0
+    symbol: float
+    venue: float
+    strategy: float
+    total: float
+    margin: float
     """Of the strategy."""
+
+
+NOTHING_BOUND = Bound(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def bound_beside(ground: Ground, own: Stake | None, strategy: str, instrument: InstrumentId) -> Bound:
+    """Look at every holding but one's own once, for several rails: it has to be plain."""
+    quotes, margins = ground.quotes, ground.margins
+    symbol = venue = by_strategy = total = margin = 0.0
+    at_venue = f"{venue_of(instrument)}."
+    for (holder, held), stake in ground.exposure.stakes.items():
+        if stake is own:
+            continue
+        worst = stake.known_worst
+        if worst is None:
+            worst = stake.worst
+        if not worst:
+            continue
+        quote = quotes.get(held)
+        price = ground.value_of(held) if quote is None else (quote.bid + quote.ask) / 2
+        if price is None:
+            continue
+        value = worst * price
+        total += value
+        if held.startswith(at_venue):
+            venue += value
+            if held == instrument:
+                symbol += value
+        if holder == strategy:
+            by_strategy += value
+            margin += value * margins.get(held, 1.0)
+    return Bound(symbol, venue, by_strategy, total, margin)
 
 
 @dataclass(slots=True)
@@ -144,39 +177,17 @@ class Situation:
         self.reduces = self.adds <= self.reducible
         self.is_limited = self.mark is not None and not self.reduces
         if self.mark is not None and self.is_limited:
-            self.bound = self._summed_up()
+            own = ground.exposure.stakes.get(holding_of(order))
+            self.bound = bound_beside(ground, own, order.strategy, order.instrument)
             self.reach = ahead, behind = self._reached()
             self.worst = max(abs(ahead + float(self.adds)), abs(behind)) * self.mark
-
-    def _summed_up(self) -> Bound:
-        """Look at every holding once, for several rails: it has to be plain."""
-        order, ground, bound = self.order, self.ground, Bound()
-        instrument, strategy, venue = order.instrument, order.strategy, f"{venue_of(order.instrument)}."
-        quotes = ground.quotes
-        for (holder, held), stake in ground.exposure.stakes.items():
-            if not stake.worst or (held == instrument and holder == strategy):
-                continue
-            quote = quotes.get(held)
-            price = ground.value_of(held) if quote is None else (quote.bid + quote.ask) / 2
-            if price is None:
-                continue
-            value = stake.worst * price
-            bound.total += value
-            if held == instrument:
-                bound.symbol += value
-            if held.startswith(venue):
-                bound.venue += value
-            if holder == strategy:
-                bound.strategy += value
-                bound.margin += value * ground.margin_of(held)
-        return bound
 
     def elsewhere(self) -> dict[InstrumentId, float]:
         """Give worst-case exposures in all other instruments (quote currency)."""
         values: dict[InstrumentId, float] = {}
         for (_, held), stake in self.ground.exposure.stakes.items():
             price = self.ground.value_of(held)
-            if stake.worst and held != self.order.instrument and price is not None:
+            if held != self.order.instrument and price is not None and stake.worst:
                 values[held] = values.get(held, 0.0) + stake.worst * price
         return values
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 
+from contracts.event import maker
 from contracts.orders import (
     Denial,
     OrderIntent,
@@ -15,10 +16,13 @@ from contracts.orders import (
     contradiction_of_list,
 )
 from contracts.types import Rail
-from services.risk.rails import IN_A_LIST, PROTECTIVE, denial, denials, rails_for
+from services.risk.clear import Glance
+from services.risk.rails import IN_A_LIST, PROTECTIVE, denial, denials
 from services.risk.situation import Ground, Situation
 from services.risk.snapping import resized, snapped, whole_lots
 from venues.instruments import Instrument
+
+_approved = maker(RiskApproved)
 
 NEARLY = 1e-6
 """So near to a whole lot, a float is one."""
@@ -61,7 +65,7 @@ class Proposal:
         return Proposal(resized(self.order, quantity), attached)
 
 
-def judge(ground: Ground, intent: OrderIntent) -> RiskApproved | RiskRejected:
+def judge(ground: Ground, glance: Glance, intent: OrderIntent) -> RiskApproved | RiskRejected:
     """Judge a strategy's wish. What is approved is reserved: from here on it counts as if it were filled."""
     instrument = ground.listing.get(intent.order.instrument)
     proposal = Proposal(intent.order, intent.attached)
@@ -70,10 +74,10 @@ def judge(ground: Ground, intent: OrderIntent) -> RiskApproved | RiskRejected:
         if ground.settings.snap:
             proposal = proposal.snapped(instrument)
         proposal, cut = _cut(ground, proposal, instrument)
-    found = _objections(ground, proposal, intent)
+    found = _objections(ground, glance, proposal, intent)
     denied = [*cut, *(one for one, _ in found)]
     if found and instrument is not None and ground.settings.resize and proposal.is_one_position:
-        smaller, failed = _largest(ground, proposal, intent, instrument, found)
+        smaller, failed = _largest(ground, glance, proposal, intent, instrument, found)
         if smaller is not None:
             return _approve(ground, intent, smaller, denied)
         named = {one.rail for one in denied}
@@ -81,6 +85,15 @@ def judge(ground: Ground, intent: OrderIntent) -> RiskApproved | RiskRejected:
     if found:
         return _reject(ground, intent, denied)
     return _approve(ground, intent, proposal, cut)
+
+
+def approve_at(ground: Ground, intent: OrderIntent, mark: float) -> RiskApproved:
+    """Approve an order that stands alone and is clear at that mark."""
+    order = intent.order
+    _count(ground, order, 1, intent.ts_init)
+    ground.activity.remember(order.client_order_id)
+    ground.exposure.reserve(order)
+    return _approved(ts_event=intent.ts_event, ts_init=intent.ts_init, order=order, mark=mark)
 
 
 def judge_protective(ground: Ground, intent: ProtectiveIntent) -> RiskApproved | RiskRejected:
@@ -112,9 +125,9 @@ def _cut(ground: Ground, proposal: Proposal, instrument: Instrument) -> tuple[Pr
     return proposal.resized(quantity, instrument), [denial(Rail.EXECUTION, detail)]
 
 
-def _objections(ground: Ground, proposal: Proposal, intent: OrderIntent) -> Found:
+def _objections(ground: Ground, glance: Glance, proposal: Proposal, intent: OrderIntent) -> Found:
     at = _situation(ground, proposal, intent)
-    found: Found = denials(at, rails_for(at))
+    found: Found = denials(at, glance.rails_for(at))
     if not proposal.attached:
         return found
     if problem := contradiction_of_list(proposal.order, proposal.attached):
@@ -139,7 +152,7 @@ def _situation(ground: Ground, proposal: Proposal, intent: OrderIntent | Protect
 
 
 def _largest(
-    ground: Ground, proposal: Proposal, intent: OrderIntent, instrument: Instrument, found: Found
+    ground: Ground, glance: Glance, proposal: Proposal, intent: OrderIntent, instrument: Instrument, found: Found
 ) -> tuple[Proposal | None, list[Denial]]:
     """Find the largest order that passes, if size alone is wrong; otherwise what is wrong with the best attempt.
 
@@ -155,7 +168,7 @@ def _largest(
     failed: list[Denial] = []
     for count in range(min(lots + 1, most), max(min(lots - 2, most - 1), 0), -1):
         smaller = proposal.resized(count * instrument.lot, instrument)
-        objections = _objections(ground, smaller, intent)
+        objections = _objections(ground, glance, smaller, intent)
         if not objections:
             return smaller, []
         failed = failed or [one for one, _ in objections if count <= lots]
@@ -168,11 +181,11 @@ def _approve(
     mark = ground.mark(proposal.order.instrument)
     assert mark is not None or isinstance(intent, ProtectiveIntent), "an order without a mark passed the rails"
     if isinstance(intent, OrderIntent):
-        _count(ground, intent, proposal)
+        _count(ground, proposal.order, len(proposal.listed), intent.ts_init)
     for one in proposal.listed:
         ground.activity.remember(one.client_order_id)
         ground.exposure.reserve(one)
-    return RiskApproved(
+    return _approved(
         ts_event=intent.ts_event,
         ts_init=intent.ts_init,
         order=proposal.order,
@@ -182,10 +195,9 @@ def _approve(
     )
 
 
-def _count(ground: Ground, intent: OrderIntent, proposal: Proposal) -> None:
-    """Take what sending the orders costs; exits are not held against a strategy as repetitions."""
-    order, now = proposal.order, intent.ts_init
-    ground.activity.take_tokens(order.strategy, len(proposal.listed), now, ground.settings)
+def _count(ground: Ground, order: OrderTerms, count: int, now: int) -> None:
+    """Take what sending `count` orders costs; exits are not held against a strategy as repetitions."""
+    ground.activity.take_tokens(order.strategy, count, now, ground.settings)
     if ground.settings.duplicate_window_ms is not None and order.quantity > ground.exposure.reducible(order):
         ground.activity.approved(order, now, ground.settings)
 

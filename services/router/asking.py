@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.orders import OrderHeld, OrderPendingCancel, OrderSubmitted, OrderTerms
 from contracts.types import OrderStatus, venue_of
 from contracts.venue import CancelOrder, QueryOrder, SubmitOrder
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from services.router.desk import Desk
 
 MILLISECOND = 1_000_000
+_submitted, _submit_order = maker(OrderSubmitted), maker(SubmitOrder)
+_PROTECTS, _ADDS, _SILENCE = Urgency.PROTECTS, Urgency.ADDS, Alarm.SILENCE
+"""Looked up here: to read a member of an `Enum` class costs CPython 3.11 a call."""
 
 
 class Asking:
@@ -24,6 +27,7 @@ class Asking:
     def __init__(self, desk: "Desk") -> None:
         self.desk = desk
         self.pacing = Pacing(desk.settings)
+        self._patience = desk.settings.query_after_ms * MILLISECOND
 
     def request(self, task: Task, ticket: Order | Slice, event: Event) -> Iterable[Event]:
         """Ask a venue for something as soon as it takes commands."""
@@ -31,6 +35,20 @@ class Asking:
         urgency = _urgency(task, ticket.terms)
         if self.pacing.may_pass(venue, urgency, event.ts_init):
             return self._perform(venue, task, ticket, event)
+        return self._put_off(venue, urgency, task, ticket, event)
+
+    def bring(self, order: Order, event: Event) -> Iterable[Event]:
+        """Bring a plain order that was just taken to its venue, as soon as that takes commands."""
+        terms = order.terms
+        venue = terms.instrument.partition(".")[0]
+        urgency = _PROTECTS if terms.reduce_only else _ADDS
+        if self.pacing.may_pass(venue, urgency, event.ts_init):
+            return self._submit(order, event, terms)
+        return self._put_off(venue, urgency, Task.SUBMIT, order, event)
+
+    def _put_off(
+        self, venue: str, urgency: Urgency, task: Task, ticket: Order | Slice, event: Event
+    ) -> Iterable[Event]:
         self.pacing.wait(venue, urgency, task, ticket.id)
         self._set_pace(venue)
         order = self.desk.book.order_of(ticket)
@@ -49,9 +67,9 @@ class Asking:
     def _command(self, task: Task, ticket: Order | Slice, event: Event) -> Iterable[Event]:
         match task:
             case Task.SUBMIT:
-                return (
-                    self._submit(ticket, event) if isinstance(ticket, Order) else self.desk.parts.submit(ticket, event)
-                )
+                if isinstance(ticket, Order):
+                    return self._submit(ticket, event, ticket.terms.at_venue)
+                return self.desk.parts.submit(ticket, event)
             case Task.CANCEL:
                 return self._ask_to_cancel(ticket, event)
             case Task.AMEND:
@@ -59,13 +77,21 @@ class Asking:
             case Task.QUERY:
                 return self._query(ticket, event)
 
-    def _submit(self, order: Order, event: Event) -> Iterable[Event]:
+    def _submit(self, order: Order, event: Event, as_sent: OrderTerms) -> Iterable[Event]:
         if order.life.closed or order.sent:
             return ()
         order.sent = True
-        submitted = self.desk.step(order, OrderSubmitted(**of(order.terms, event)))
+        terms, ts_event, ts_init = order.terms, event.ts_event, event.ts_init
+        submitted = _submitted(
+            ts_event=ts_event,
+            ts_init=ts_init,
+            client_order_id=terms.client_order_id,
+            strategy=terms.strategy,
+            instrument=terms.instrument,
+        )
+        said = self.desk.step(order, submitted)
         self.await_answer(order, event)
-        return (*submitted, SubmitOrder(**at(event), order=order.terms.at_venue))
+        return (*said, _submit_order(ts_event=ts_event, ts_init=ts_init, order=as_sent))
 
     def _ask_to_cancel(self, ticket: Order | Slice, event: Event) -> Iterator[Event]:
         if ticket.life.closed or not ticket.sent or ticket.life.status is OrderStatus.PENDING_CANCEL:
@@ -87,8 +113,8 @@ class Asking:
         self._listen(ticket, event)
 
     def _listen(self, ticket: Order | Slice, event: Event) -> None:
-        ticket.ask_at = event.ts_init + self.desk.settings.query_after_ms * MILLISECOND * 2**ticket.asked
-        self.desk.timers.add(ticket.ask_at, Alarm.SILENCE, ticket.id)
+        ticket.ask_at = event.ts_init + (self._patience << ticket.asked)
+        self.desk.timers.add(ticket.ask_at, _SILENCE, ticket.terms.client_order_id)
 
     def on_silence(self, ticket: Order | Slice, event: Event) -> Iterator[Event]:
         if not ticket.unanswered or event.ts_init < ticket.ask_at:

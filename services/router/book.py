@@ -133,7 +133,7 @@ class Book:
         return client_order_id in self.orders or client_order_id in self._slices
 
     def add(self, order: Order) -> None:
-        self.orders[order.id] = order
+        self.orders[order.terms.client_order_id] = order
 
     def add_slice(self, part: Slice) -> None:
         self._slices[part.id] = part
@@ -169,8 +169,9 @@ class Book:
                 yield member
 
     def remember_closed(self, order: Order) -> None:
-        self.closed[order.id] = None
-        self._forget_oldest()
+        self.closed[order.terms.client_order_id] = None
+        if len(self.closed) > self._remembered:
+            self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         while len(self.closed) > self._remembered:

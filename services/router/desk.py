@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from contracts.event import Event
-from contracts.lifecycle import Life
+from contracts.event import Event, maker
+from contracts.lifecycle import CLOSED, Life
 from contracts.orders import (
     ExecutionOverride,
     OrderCanceled,
@@ -28,6 +28,7 @@ from services.router.lists import goes_when_it_triggers, granted, lot_of
 from services.router.overrides import Quality
 from services.router.pacing import Task
 from services.router.parts import Parts
+from services.router.plain import is_plain
 from services.router.settings import RouterSettings
 from services.router.slicing import is_sliced
 from services.router.steps import alert, at, illegal, of
@@ -39,6 +40,9 @@ DAY = 86_400_000_000_000
 PROTECTORS = frozenset({"stops", "depeg", "funding"})
 """Who may reduce a position of any strategy, also while trading is halted."""
 _ALARMS_KEPT = 64
+_NOT_OF_ORDERS = (Alarm.PACE, Alarm.RECOVERY)
+_HALTED = TradingState.HALTED
+_initialized = maker(OrderInitialized)
 _CONCERNS_OTHERS = frozenset({OrderFilled, OrderTriggered, OrderRejected})
 """Steps that more may follow from, even if they do not end the order."""
 
@@ -48,6 +52,7 @@ class Desk:
 
     def __init__(self, settings: RouterSettings, listing: Listing) -> None:
         self.settings = settings
+        self._execution = settings.execution
         self.listing = listing
         self.trading = Permission()
         self.book = Book(settings.remembered_orders)
@@ -63,13 +68,21 @@ class Desk:
     # -- from the approval to the venue --------------------------------------------------------------------------------
 
     def take(self, approval: RiskApproved) -> Iterable[Event]:
-        """Take an approved order into the book, with those of its list."""
+        """Take an approved order into the book, with those of its list; a plain one goes straight to its venue."""
         terms = approval.order
-        if approval.attached or terms.client_order_id in self.book:
+        if (
+            approval.attached
+            or self.trading.state is _HALTED
+            or not is_plain(terms)
+            or terms.client_order_id in self.book
+        ):
             return self._take_list(approval)
-        order = _new_order(terms, approval, ())
+        order = Order(terms)
+        order.approved = order.full = order.granted = terms.quantity
+        order.arrival = approval.mark
         self.book.add(order)
-        return (OrderInitialized(**at(approval), order=terms), *self._begin(order, approval))
+        initialized = _initialized(ts_event=approval.ts_event, ts_init=approval.ts_init, order=terms)
+        return (initialized, *self.asking.bring(order, approval))
 
     def _take_list(self, approval: RiskApproved) -> Iterator[Event]:
         """Take all of them before the first one begins."""
@@ -92,7 +105,7 @@ class Desk:
             )
 
     def _begin(self, order: Order, event: Event) -> Iterable[Event]:
-        if self.trading.state is TradingState.HALTED and not survives_a_halt(order.terms):
+        if self.trading.state is _HALTED and not survives_a_halt(order.terms):
             return self._deny(order, "trading was halted meanwhile", event)
         if order.expires_at is not None and order.expires_at <= event.ts_init:
             return self._deny(order, "its time was over before it could be sent", event)
@@ -174,7 +187,7 @@ class Desk:
 
     def move(self, order: Order, life: Life, event: Event) -> Iterable[Event]:
         """Say `event`, which brings the order to where `life` says, and what follows from it."""
-        ends = life.closed and not order.life.closed
+        ends = life.status in CLOSED and order.life.status not in CLOSED
         order.life = life
         if ends:
             self._close(order)
@@ -198,14 +211,16 @@ class Desk:
                 yield from self.cancel(child, f"its parent {order.id} ended without a fill", event)
 
     def _close(self, order: Order) -> None:
-        self._unwatch(order)
+        if self.watched:
+            self._unwatch(order)
         self.book.remember_closed(order)
-        open_orders = len(self.book.orders) - len(self.book.closed)
-        if len(self.timers.heap) > _ALARMS_KEPT + 8 * open_orders:
+        self.timers.leave(order.id)
+        alarms = len(self.timers.heap) - _ALARMS_KEPT
+        if alarms > 0 and alarms > 8 * (len(self.book.orders) - len(self.book.closed)):
             self.timers.keep(self._means_something)
 
     def _means_something(self, alarm: Alarm, key: str) -> bool:
-        if alarm in (Alarm.PACE, Alarm.RECOVERY):
+        if alarm in _NOT_OF_ORDERS:
             return True
         ticket = self.book.find(key)
         return ticket is not None and not ticket.life.closed
@@ -245,10 +260,11 @@ class Desk:
     # -- execution -----------------------------------------------------------------------------------------------------
 
     def _judge_fill(self, fill: OrderFilled) -> Iterable[Event]:
-        if fill.slippage_bps is None:
+        slippage_bps = fill.slippage_bps
+        if slippage_bps is None:
             return ()
-        quality = self._quality_of(fill.instrument)
-        reason = overrides.filled(quality, fill.slippage_bps, fill.ts_init, self.settings.execution)
+        quality = self.quality.get(fill.instrument) or self._quality_of(fill.instrument)
+        reason = overrides.filled(quality, slippage_bps, fill.ts_init, self._execution)
         return () if reason is None else self._override(fill.instrument, quality, reason, fill)
 
     def judge_rejection(self, instrument: InstrumentId, event: Event) -> Iterator[Event]:
@@ -283,7 +299,8 @@ class Desk:
     def on_time(self, event: Event) -> Iterator[Event]:
         """Do what has become due."""
         for alarm, key in self.timers.due(event.ts_init):
-            yield from self._on_alarm(alarm, key, event)
+            if self._means_something(alarm, key):
+                yield from self._on_alarm(alarm, key, event)
 
     def _on_alarm(self, alarm: Alarm, key: str, event: Event) -> Iterator[Event]:
         if alarm is Alarm.PACE:

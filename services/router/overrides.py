@@ -22,17 +22,18 @@ class Quality:
 
 def filled(quality: Quality, slippage_bps: float, now: int, settings: ExecutionSettings) -> str | None:
     """Judge a fill; give the reason if the override changes."""
-    quality.slippages = slippages = [*quality.slippages, slippage_bps][-settings.fills :]
-    average = sum(slippages) / len(slippages)
-    if average > settings.slippage_bps and len(slippages) == settings.fills:
+    limit, fills, slippages = settings.slippage_bps, settings.fills, quality.slippages
+    slippages.append(slippage_bps)
+    del slippages[:-fills]
+    if len(slippages) == fills and (average := sum(slippages) / fills) > limit:
         quality.slippages, quality.good, quality.bad_at = [], 0, now
         return _set_factor(
             quality,
             max(settings.smallest, quality.factor * settings.cut),
-            f"{settings.fills} fills slipped by {average:.1f} bps, above slippage_bps {settings.slippage_bps:g}",
+            f"{fills} fills slipped by {average:.1f} bps, above slippage_bps {limit:g}",
         )
-    quality.good = quality.good + 1 if slippage_bps <= settings.slippage_bps else 0
-    if quality.good < settings.good_fills or quality.factor == 1:
+    quality.good = quality.good + 1 if slippage_bps <= limit else 0
+    if quality.factor == 1 or quality.good < settings.good_fills:
         return None
     quality.good = 0
     return _set_factor(quality, min(1.0, quality.factor / settings.cut), f"{settings.good_fills} good fills in a row")

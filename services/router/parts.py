@@ -99,7 +99,7 @@ class Parts:
 
     def report(self, order: Order, part: Slice, report: Answer) -> Iterator[Event]:
         """Take a report on a slice: its own life is kept here, the order's is on the tape."""
-        step = said_by(report, of(part.terms, report))
+        step = said_by(report, part.terms)
         if tells_nothing_new(step, part):
             return
         life = part.life.after(step) if part.sent else None
@@ -107,7 +107,7 @@ class Parts:
             yield illegal(step, part)
             return
         part.life = life
-        said = said_by(report, of(order.terms, report))
+        said = said_by(report, order.terms)
         assert order.slicing is not None
         if isinstance(said, OrderAccepted) and not order.slicing.accepted:
             order.slicing.accepted = True

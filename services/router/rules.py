@@ -103,7 +103,7 @@ class Router(Component):
         desk.trading = state.trading
         desk.book.restore(state.orders, state.closed)
         desk.seen, desk.timers = state.seen, state.timers
-        desk.asking.pacing.lanes, desk.asking.pacing.asked = state.lanes, state.asked
+        desk.asking.pacing.restore(state.lanes, state.asked)
         desk.watched, desk.quality = state.watched, state.quality
 
     # -- the market and the time ---------------------------------------------------------------------------------------
@@ -116,6 +116,9 @@ class Router(Component):
         if instrument in desk.watched or quote.ts_init >= desk.timers.next_at:
             return self._on_market(quote)
         return None
+
+    def rests_until(self, instrument: InstrumentId) -> int:
+        return 0 if instrument in self.desk.watched else self.desk.timers.next_at
 
     @on(Trade)
     def on_trade(self, trade: Trade) -> Iterator[Event] | None:
@@ -133,8 +136,7 @@ class Router(Component):
 
     def _on_market(self, shown: Quote | Trade | Funding) -> Iterator[Event]:
         """What is over by now is not triggered any more."""
-        yield from self.desk.on_time(shown)
-        yield from self.desk.look_around(shown.instrument, shown)
+        return chain(self.desk.on_time(shown), self.desk.look_around(shown.instrument, shown))
 
     # -- what is wanted ------------------------------------------------------------------------------------------------
 
@@ -196,7 +198,7 @@ class Router(Component):
         return self._on_answer(ticket, report)
 
     def _on_answer(self, order: Order, report: Answer) -> Iterable[Event]:
-        step = said_by(report, of(order.terms, report))
+        step = said_by(report, order.terms)
         if tells_nothing_new(step, order):
             return ()
         if not order.sent or order.slicing is not None:
@@ -234,24 +236,29 @@ class Router(Component):
 
     @on(VenueFilled)
     def on_filled(self, report: VenueFilled) -> Iterable[Event]:
-        ticket = self.desk.book.find(report.client_order_id)
+        desk = self.desk
+        ticket = desk.book.find(report.client_order_id)
         if ticket is None:
             return _unknown(report)
-        order = self.desk.book.order_of(ticket)
+        order = ticket if isinstance(ticket, Order) else desk.book.order_of(ticket)
         if report.trade_id in order.trades:
             return ()
-        if problem := _impossible(report, ticket, order):
-            return (alert(report, "impossible_fill", problem, Severity.CRITICAL),)
-        fill = filled(order, report)
+        cumulative, terms = order.filled + report.quantity, ticket.terms
+        fits = cumulative <= order.terms.quantity
+        if ticket is not order:
+            fits = fits and ticket.filled + report.quantity <= terms.quantity
+        if not fits or report.side is not terms.side or report.instrument != terms.instrument:
+            return (alert(report, "impossible_fill", _impossible(report, ticket), Severity.CRITICAL),)
+        fill = filled(order, report, cumulative)
         life = order.life.after(fill)
         if not ticket.sent or life is None:
             return (illegal(fill, ticket),)
-        order.filled = fill.cumulative
+        order.filled = cumulative
         order.trades[report.trade_id] = None
         if not isinstance(ticket, Slice):
-            return self.desk.move(order, life, fill)
+            return desk.move(order, life, fill)
         ticket.filled += report.quantity
-        return chain(self.desk.move(order, life, fill), self.desk.parts.filled(order, ticket, fill))
+        return chain(desk.move(order, life, fill), desk.parts.filled(order, ticket, fill))
 
     @on(VenueForeignOrder)
     def on_foreign(self, report: VenueForeignOrder) -> Iterator[Event]:
@@ -297,13 +304,9 @@ def _may_cancel(by: str, terms: OrderTerms) -> bool:
     return by in MAY_CANCEL or by == terms.strategy or terms.client_order_id.startswith(f"{by}-")
 
 
-def _impossible(report: VenueFilled, ticket: Order | Slice, order: Order) -> str | None:
+def _impossible(report: VenueFilled, ticket: Order | Slice) -> str:
     """Say why a trade cannot be one of this order, with both sides of it."""
     terms = ticket.terms
-    too_much = ticket.filled + report.quantity > terms.quantity
-    too_much = too_much or order.filled + report.quantity > order.terms.quantity
-    if not too_much and (report.side, report.instrument) == (terms.side, terms.instrument):
-        return None
     been = f"{ticket.filled} of {terms.side.value} {terms.quantity} {terms.instrument} of {ticket.id} are filled"
     now = f"{report.side.value} {report.quantity} {report.instrument} at {report.price}"
     return f"{been}; now {now}, trade {report.trade_id}; it is not booked: compare with the venue"

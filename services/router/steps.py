@@ -1,9 +1,10 @@
 """What the router says: the steps in an order's life, and its alerts."""
 
+from decimal import Decimal
 from typing import TypedDict
 
 from contracts.control import Alert
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -16,7 +17,7 @@ from contracts.orders import (
     OrderUpdated,
     OrderUpdateRejected,
 )
-from contracts.types import MAX_TEXT, InstrumentId, OrderStatus, Severity
+from contracts.types import MAX_TEXT, InstrumentId, OrderStatus, Severity, Side
 from contracts.venue import (
     VenueAccepted,
     VenueAmendRejected,
@@ -79,13 +80,23 @@ def illegal(event: Event, ticket: Ticket) -> Alert:
     return alert(event, "illegal_report", f"{text}; nothing was changed", severity)
 
 
-def said_by(report: Answer, step: Of) -> Event:
+_accepted, _filled = maker(OrderAccepted), maker(OrderFilled)
+
+
+def said_by(report: Answer, terms: OrderTerms) -> Event:
     """Give the step in an order's life that a report other than a fill or an amendment stands for."""
     if isinstance(report, VenueAccepted):
-        return OrderAccepted(**step, venue_order_id=report.venue_order_id)
+        return _accepted(
+            ts_event=report.ts_event,
+            ts_init=report.ts_init,
+            client_order_id=terms.client_order_id,
+            strategy=terms.strategy,
+            instrument=terms.instrument,
+            venue_order_id=report.venue_order_id,
+        )
     if isinstance(report, VenueTriggered):
-        return OrderTriggered(**step, price=report.price)
-    return _STEPS[type(report)](**step, reason=report.reason)
+        return OrderTriggered(**of(terms, report), price=report.price)
+    return _STEPS[type(report)](**of(terms, report), reason=report.reason)
 
 
 _Reasoned = type[OrderRejected | OrderCanceled | OrderExpired | OrderCancelRejected | OrderUpdateRejected]
@@ -106,42 +117,50 @@ _TOLD: dict[type[Event], frozenset[OrderStatus]] = {
 
 def tells_nothing_new(step: Event, ticket: Ticket) -> bool:
     """Say whether a venue that was asked only repeats what is known, or could not do what its end has overtaken."""
+    if ticket.asked > 0 and ticket.life.status in _TOLD.get(type(step), ()):
+        return True
     if isinstance(step, OrderCancelRejected):
         return ticket.life.closed and ticket.cancel_asked
-    if isinstance(step, OrderUpdateRejected):
-        return ticket.life.closed and ticket.change_asked
-    return ticket.asked > 0 and ticket.life.status in _TOLD.get(type(step), frozenset())
+    return isinstance(step, OrderUpdateRejected) and ticket.life.closed and ticket.change_asked
 
 
-def filled(order: Order, report: VenueFilled) -> OrderFilled:
-    """Give the fill of `order` that a trade at the venue stands for."""
-    cumulative = order.filled + report.quantity
-    return OrderFilled(
-        **of(order.terms, report),
+def filled(order: Order, report: VenueFilled, cumulative: Decimal) -> OrderFilled:
+    """Give the fill of `order` that a trade at the venue stands for, with which `cumulative` is filled."""
+    terms = order.terms
+    fill = _filled(
+        ts_event=report.ts_event,
+        ts_init=report.ts_init,
+        client_order_id=terms.client_order_id,
+        strategy=terms.strategy,
+        instrument=terms.instrument,
         trade_id=report.trade_id,
         side=report.side,
         price=report.price,
         quantity=report.quantity,
         cumulative=cumulative,
-        leaves=order.terms.quantity - cumulative,
+        leaves=terms.quantity - cumulative,
         fee=report.fee,
         currency=report.currency,
         liquidity=report.liquidity,
-        fee_currency=report.fee_currency,
         slippage_bps=slippage_bps(order, report),
     )
+    if report.fee_currency is not None:
+        fill.fee_currency = report.fee_currency  # type: ignore[misc] # a sixteenth keyword costs more than all others
+    return fill
 
 
 def slippage_bps(order: Order, report: VenueFilled) -> float | None:
     """Say how much worse a trade is than the middle of the market when the order came to trade; None: not known."""
     if order.arrival is None:
         return None
-    worse = (float(report.price) / order.arrival - 1) * report.side.sign * 10_000
-    return round(worse, 6) if abs(worse) < _ABSURD else None
+    above = (float(report.price) / order.arrival - 1) * 10_000
+    worse = above if report.side is _BUY else -above
+    return round(worse, 6) if -_ABSURD < worse < _ABSURD else None
 
 
 _ABSURD = 1e9
 """No market slips by so much: then the mark was none."""
+_BUY = Side.BUY
 
 
 def updated(order: Order, terms: OrderTerms, event: Event) -> OrderUpdated:

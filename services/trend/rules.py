@@ -11,12 +11,15 @@ from contracts.types import InstrumentId, Interval, Side
 from quant.indicators import Atr, Ema, Rsi
 from services.trend.settings import TrendSettings
 from tape.component import on
+from tape.span import Span
 from tape.strategy import Strategy, StrategyState
 from venues.instruments import Listing
 
 PLAIN = Preset()
 MIDDLE = 50.0
 """The relative strength of a market that goes nowhere."""
+LOOKED_AHEAD = 100
+"""Quotes."""
 EXIT_AGAIN_NS = 1_000_000_000
 """An exit that was refused is wished for again after this, and not on every quote."""
 
@@ -133,12 +136,23 @@ class Trend(Strategy):
         if held == 0 or not self.is_free(quote.instrument) or quote.ts_init < self.next_exit.get(quote.instrument, 0):
             return None
         price = quote.bid if held > 0 else quote.ask
-        beyond = (price - plan.stop) * (1 if held > 0 else -1)
-        if beyond <= 0:
-            return (self._leave(quote, quote.instrument, price, f"stop {plan.stop:.8g} reached"),)
-        if plan.target is not None and (price - plan.target) * (1 if held > 0 else -1) >= 0:
-            return (self._leave(quote, quote.instrument, price, f"target {plan.target:.8g} reached"),)
-        return None
+        reached = _reached(plan, price, 1 if held > 0 else -1)
+        return None if reached is None else (self._leave(quote, quote.instrument, price, f"{reached} reached"),)
+
+    def quiet_to(self, span: Span, begin: int, end: int) -> int:
+        """Look ahead a little: a position, and with it what its exits are, seldom lasts for a whole span."""
+        plan, held = self.exits.get(span.instrument), self.position(span.instrument)
+        if plan is None or held == 0 or not self.is_free(span.instrument):
+            return end
+        begin = span.before(self.next_exit.get(span.instrument, 0), begin, end)
+        sign, end = (1 if held > 0 else -1), min(begin + LOOKED_AHEAD, end)
+        prices = [quote.bid if sign > 0 else quote.ask for quote in span.quotes[begin:end]]
+        if not prices or (_reached(plan, min(prices), sign) or _reached(plan, max(prices), sign)) is None:
+            return end
+        return next(at for at, price in enumerate(prices, begin) if _reached(plan, price, sign) is not None)
+
+    def skim(self, span: Span, begin: int, end: int) -> None:
+        """Quotes leave nothing behind."""
 
     @on(PresetSelected)
     def on_preset(self, selected: PresetSelected) -> None:
@@ -194,3 +208,12 @@ class Trend(Strategy):
             reason=reason,
             reduce_only=True,
         )
+
+
+def _reached(plan: ExitPlan, price: float, sign: int) -> str | None:
+    """Say which exit of a position of that sign a price reaches."""
+    if (price - plan.stop) * sign <= 0:
+        return f"stop {plan.stop:.8g}"
+    if plan.target is not None and (price - plan.target) * sign >= 0:
+        return f"target {plan.target:.8g}"
+    return None

@@ -20,6 +20,7 @@ import pytest
 
 from eventstore.ahead import garbage_looked_for_rarely
 from tape.memory import MemoryTape
+from tape.span import in_spans
 from tests.reference_workload import components, mids, outcome, quotes, reference
 from tests.servers import ROOT
 
@@ -59,7 +60,7 @@ def play(count: int, fast: int, slow: int) -> Pace:
     gc.freeze()
     with garbage_looked_for_rarely():
         began, busy = time.perf_counter(), time.process_time()
-        tape.play(events)
+        tape.play(in_spans(events))
         wall, cpu = time.perf_counter() - began, time.process_time() - busy
     *_, last = mids(count)
     assert outcome(tape, wired, last) == reference(count, fast, slow)

@@ -172,7 +172,7 @@ def measure() -> Iterator[Line]:
     ):
         yield compare(what, judged, "a plain verdict", plain_verdict, most)
     for what, judged, most in (
-        ("a verdict beside 200 positions", lambda: verdict_of(positions=200), 4.0),
+        ("a verdict beside 200 positions", lambda: verdict_of(positions=200), 9.0),
         ("a verdict beside 5,000 orders under way", lambda: verdict_of(under_way=5_000), 1.5),
         ("a verdict after 20,000 orders", lambda: verdict_of(over=20_000), 1.5),
     ):

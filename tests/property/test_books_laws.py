@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from contracts.orders import OrderFilled, OrderInitialized
 from contracts.recorded import Recorded
 from contracts.types import InstrumentId, PositionSide, Side
 from contracts.venue import FundingPaid
-from services.portfolio.bookable import divided
+from services.portfolio.bookable import LARGEST, divided, objection_to_fill
 from services.portfolio.ledger import Account, AccountKind, Entry, Ledger, Unbalanced
 from services.portfolio.position import CENT_OF_COST, Position
 from services.portfolio.rules import Portfolio
@@ -360,6 +360,33 @@ def test_an_average_price_lies_between_the_prices_that_were_paid(trades: Trades,
 def test_shares_sum_to_what_is_divided(amount: Decimal, weights: list[Decimal]) -> None:
     if sum(weights):
         assert sum(divided(amount, weights, CENT_OF_COST)) == amount
+
+
+AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1e13"), max_value=Decimal("1e13"))
+AMOUNTS |= st.builds(
+    Decimal.scaleb, st.integers(1, 999).map(Decimal), st.sampled_from([-20, -18, -15, -13, -12, -3, 0, 9, 12])
+)
+
+
+def fits(amount: Decimal, places: int) -> bool:
+    return abs(amount) < LARGEST and cast("int", amount.as_tuple().exponent) >= -places
+
+
+@given(AMOUNTS.map(abs), AMOUNTS.map(abs), AMOUNTS)
+def test_a_fill_is_booked_when_each_of_its_amounts_can_be_kept(quantity: Decimal, price: Decimal, fee: Decimal) -> None:
+    fill = replace(filled(terms()), quantity=quantity, price=price, fee=fee)
+    can_be_kept = quantity > 0 and price > 0 and fits(quantity, 12) and fits(price, 18) and fits(fee, 12)
+    assert (objection_to_fill(fill, "USDT") is None) is can_be_kept
+
+
+@given(HISTORIES, SETTINGS)
+def test_what_is_found_once_is_what_would_be_found_each_time(history: list[Event], settings: PortfolioSettings) -> None:
+    keeps, begins_anew = Portfolio(settings), Portfolio(settings)
+    for event in history:
+        begins_anew.restore(begins_anew.state())
+        said, anew = (list(books.handlers()[type(event)](event) or ()) for books in (keeps, begins_anew))
+        assert repr(said) == repr(anew)
+    assert repr(keeps.state()) == repr(begins_anew.state())
 
 
 ACCOUNTS = st.builds(

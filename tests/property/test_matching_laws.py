@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from hypothesis import given
@@ -36,6 +36,7 @@ from venues.simulated import SelfTrade, SimulatedExchange, SimulationSettings
 Heard = list[tuple[Event, list[Event]]]
 
 ZERO = Decimal(0)
+LOT = LISTING[BTC].lot
 INSTRUMENTS = st.sampled_from([BTC, BTC, BTC, ETH])
 TENTHS = st.integers(990, 1010)
 SIZES = st.sampled_from([0.0, 0.0004, 0.3, 0.7, 1.0, 2.5])
@@ -170,6 +171,41 @@ def test_what_a_quote_displays_is_taken_at_most_once(events: list[Event], latenc
             if isinstance(fill, VenueFilled) and not of_the_trade:
                 left[fill.instrument, fill.side] -= fill.quantity
                 assert left[fill.instrument, fill.side] >= 0
+
+
+@given(st.none() | st.floats(0, 10), st.integers(1, 9_999), st.integers(0, 3))
+def test_an_order_takes_the_smaller_of_what_it_wants_and_of_what_is_displayed_in_whole_lots(
+    size: float | None, lots: int, zeros: int
+) -> None:
+    """None: just as much is displayed. The digits are those that come of whole lots."""
+    wanted = Decimal(lots * 10**zeros).scaleb(-3 - zeros)
+    shown = float(wanted) if size is None else size
+    order = terms(Side.BUY, str(wanted), order_id="z")
+    filled = [str(fill.quantity) for fill in fills(run([quote(99.0, 100.0, size=shown), submit(order)], 0.0))]
+    expected = (min(Decimal(repr(shown)), wanted) / LOT).to_integral_value(ROUND_DOWN) * LOT
+    assert filled == ([str(expected)] if expected else [])
+
+
+@given(QUIET, LATENCIES, SELF_TRADE)
+def test_an_account_without_limits_trades_like_one_that_can_pay_everything(
+    events: list[Event], latency_ms: float, self_trade: SelfTrade
+) -> None:
+    rich = {name: Decimal(10**12) for name in ("USDT", "BTC", "ETH")}
+    paid = run(events, latency_ms, self_trade=self_trade, balances=rich)
+    assert run(events, latency_ms, self_trade=self_trade) == [
+        (event, [report for report in answers if not isinstance(report, VenueBalance)]) for event, answers in paid
+    ]
+
+
+@given(QUIET)
+def test_no_order_is_taken_twice_in_whatever_instrument_nor_after_a_restart(events: list[Event]) -> None:
+    exchange, again = (SimulatedExchange(LISTING, SimulationSettings()) for _ in range(2))
+    for event in events:
+        reports(exchange, event)
+    again.restore(exchange.state())
+    for order in first_orders(events).values():
+        for instrument in (BTC, ETH):
+            assert reports(again, submit(replace(order, instrument=instrument))) == []
 
 
 @given(QUIET, LATENCIES)

@@ -179,7 +179,7 @@ def test_watermarks_are_the_chunks_added_up(tape: list[Recorded]) -> None:
         own = [chunk for chunk in own if chunk.interval is row.interval]
         assert (row.chunks, row.rows) == (len(own), sum(chunk.rows for chunk in own))
         assert row.first == min(chunk.first for chunk in own)
-        assert row.until == max(chunk.last for chunk in own) + Interval(row.interval).nanos
+        assert row.until == max(chunk.last for chunk in own) + row.interval.nanos
 
 
 @given(tape=MODELS)

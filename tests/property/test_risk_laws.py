@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.codec import encode
@@ -22,6 +22,7 @@ from contracts.orders import (
 )
 from contracts.types import InstrumentId, OrderType, Side
 from services.risk.exposure import Stake, stands_by
+from services.risk.losses import Kept, fall_pct
 from services.risk.rules import Risk
 from services.risk.settings import RiskSettings
 from tape.memory import MemoryTape
@@ -68,6 +69,21 @@ def _is_on(wished: Event, judged: Event) -> bool:
             return change.client_order_id == wished.amendment.client_order_id
         case _:
             return False
+
+
+AMOUNTS = st.decimals(-(10**9), 10**9, places=6) | st.decimals(99, 101, places=20)
+
+
+@given(AMOUNTS, AMOUNTS, st.floats(0, 100, exclude_min=True) | st.sampled_from((0.5, 1.0, 5.0, 20.0)))
+@example(Decimal(100), Decimal(95), 5.0)
+@example(Decimal("0.3"), Decimal("0.2691"), 10.3)
+def test_an_equity_of_which_enough_is_kept_has_not_lost_too_much(before: Decimal, now: Decimal, most: float) -> None:
+    kept = Kept.of(RiskSettings(max_drawdown_pct=most)).peak
+    assert kept is not None
+    if now >= before * kept:
+        assert fall_pct(before, now) <= most
+    elif before > 0:
+        assert fall_pct(before, now) >= most
 
 
 # -- a day of wishes, fills, changes and ends --------------------------------------------------------------------------
@@ -201,9 +217,8 @@ def sums_are_those_of_what_is_open(day: Day) -> None:
     for name, (order, done) in day.open.items():
         quantity = max(order.quantity, day.changing.get(name, ZERO))
         plain[order.strategy, order.instrument].add(order, quantity - done)
-    for stake in plain.values():
-        stake.weigh()
     assert plain == exposure.stakes
+    assert [stake.worst for stake in plain.values()] == [exposure.stakes[holding].worst for holding in plain]
     counts = dict.fromkeys(exposure.open_orders, 0)
     for order, _ in day.open.values():
         counts[order.strategy] += 1

@@ -1,7 +1,8 @@
 """The rules of an instrument: market floats become booked amounts on the tick and the lot."""
 
+import math
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,13 @@ from tests.builders import BTC, LISTING
 from venues.instruments import BINANCE_SPOT, Instrument, listing
 
 COIN = LISTING[BTC]
-UNITS = st.sampled_from(["0.01", "0.1", "1", "0.00001", "0.025", "5"]).map(Decimal)
+UNITS = st.sampled_from(["0.01", "0.1", "1", "0.00001", "0.025", "5", "0.10", "1E+1", "1E-15", "1E-20"]).map(Decimal)
+WRITTEN = st.builds(lambda digits, places: digits / 10**places, st.integers(0, 10**9), st.integers(0, 8))
+"""Prices and sizes as feeds write them."""
+BESIDE = st.builds(math.nextafter, WRITTEN, st.sampled_from([0.0, math.inf]))
+TICKS = st.sampled_from([0.1, 0.01, 0.05, 0.00001])
+COMPUTED = st.builds(lambda count, tick: count * tick, st.integers(0, 10**9), TICKS)
+VALUES = WRITTEN | BESIDE | COMPUTED | st.floats(0, 1e30, allow_subnormal=False)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,21 @@ def test_what_is_booked_is_on_the_grid_and_near(tick: Decimal, lot: Decimal, val
     assert 0 <= Decimal(repr(value)) - quantity < lot
     assert instrument.is_quantity(quantity) or quantity == 0
     assert (instrument.price(float(price)), instrument.quantity(quantity)) == (price, quantity)
+
+
+@given(UNITS, VALUES)
+def test_a_price_is_booked_as_if_it_were_written_down_and_divided(tick: Decimal, value: float) -> None:
+    exact = (Decimal(repr(value)) / tick).to_integral_value(ROUND_HALF_EVEN) * tick
+    assert str(replace(COIN, tick=tick).price(value)) == str(exact)
+
+
+@given(UNITS, VALUES, st.integers(0, 8), st.sampled_from([1, -1]))
+def test_a_quantity_is_booked_as_if_it_were_divided(lot: Decimal, value: float, places: int, sign: int) -> None:
+    rules, written = replace(COIN, lot=lot), sign * Decimal(repr(value))
+    padded = written.quantize(Decimal(1).scaleb(-places))
+    for quantity in (written, padded, padded * lot):
+        assert str(rules.quantity(quantity)) == str((quantity / lot).to_integral_value(ROUND_DOWN) * lot)
+        assert rules.is_quantity(quantity) is (quantity > 0 and rules.quantity(quantity) == quantity)
 
 
 @pytest.mark.parametrize(("price", "fits"), [("100.1", True), ("100.10", True), ("100.15", False), ("1e80", False)])

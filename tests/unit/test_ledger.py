@@ -30,18 +30,19 @@ def test_units_do_not_balance_each_other() -> None:
         Ledger().post([Entry(CASH, Decimal(5)), Entry(Account(AccountKind.POSITION, "trend", BTC), Decimal(-5))])
 
 
-def test_a_transfer_books_what_the_posting_of_a_move_books() -> None:
+def test_a_way_books_what_the_posting_of_a_move_books() -> None:
     moved, posted = Ledger(), Ledger()
+    way = moved.way(source=CAPITAL, target=CASH)
     for amount in (Decimal(5), Decimal("-0.10")):
-        moved.transfer(amount, source=CAPITAL, target=CASH)
+        way.move(amount)
         posted.post(move(amount, source=CAPITAL, target=CASH))
     assert repr(moved.state()) == repr(posted.state())
 
 
-def test_a_transfer_between_units_is_refused_and_leaves_nothing() -> None:
+def test_there_is_no_way_between_units_and_it_leaves_nothing() -> None:
     ledger = Ledger()
     with pytest.raises(Unbalanced, match="not of one unit"):
-        ledger.transfer(Decimal(5), source=CASH, target=Account(AccountKind.POSITION, "trend", BTC))
+        ledger.way(source=CASH, target=Account(AccountKind.POSITION, "trend", BTC))
     assert ledger.balances == {}
 
 

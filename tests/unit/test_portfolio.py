@@ -72,6 +72,13 @@ def test_a_mark_is_the_exact_middle_of_the_last_quote() -> None:
     assert position.unrealized_pnl == Decimal("-0.15")
 
 
+def test_each_position_is_worth_what_its_own_instrument_is() -> None:
+    coin = terms(BUY, "3", instrument=ETH, order_id="trend-2-0")
+    quotes = quote(100.0, 102.0), quote(10.0, 12.0, instrument=ETH)
+    marked = books(*quotes, bought("1", "100"), filled(coin, price="10")).of_type(EquityMarked)[-1]
+    assert {position.instrument: position.mark for position in marked.positions} == {BTC: 101, ETH: 11}
+
+
 def test_before_the_first_quote_a_position_is_worth_what_was_paid() -> None:
     (marked,) = books(bought("2", "100", fee="1")).of_type(EquityMarked)
     assert [marked.cash, marked.equity, marked.unrealized_pnl] == [799, 999, 0]

@@ -1,5 +1,6 @@
 """The router: approved orders go to the venue, and its reports become the one life of each order."""
 
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 
 import pytest
@@ -82,6 +83,13 @@ def test_fills_add_up_to_what_is_left() -> None:
     booked = tape.of_type(OrderFilled)
     assert [fill.cumulative for fill in booked] == [Decimal("0.5"), Decimal("2.0"), Decimal("3.0")]
     assert [fill.leaves for fill in booked] == [Decimal("2.5"), Decimal("1.0"), Decimal(0)]
+
+
+@pytest.mark.parametrize("fee_currency", [None, "BNB"])
+def test_a_fill_says_all_that_the_venue_says_of_a_trade(fee_currency: str | None) -> None:
+    trade = replace(venue_filled(ORDER, "1"), fee_currency=fee_currency)
+    (fill,) = said(trade)
+    assert {field.name: getattr(fill, field.name) for field in fields(trade)} == asdict(trade)
 
 
 def test_a_trade_reported_twice_is_booked_once_without_a_word() -> None:

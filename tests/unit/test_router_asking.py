@@ -125,6 +125,13 @@ def test_slices_wait_for_room_like_everything_else() -> None:
     assert routed.violations() == []
 
 
+def test_the_rate_is_that_of_the_state_that_it_goes_on_from() -> None:
+    routed = Routed(approval(order("a")), approval(order("b")), settings=SLOW)
+    routed.router.restore(Routed(settings=SLOW).router.state())
+    routed.hear(*(approval(order(name)) for name in "cde"))
+    assert sent(routed) == ["a", "b", "c", "d"]
+
+
 def test_a_reserve_that_leaves_nothing_is_no_setting() -> None:
     with pytest.raises(ValidationError, match="reserve"):
         Pace(burst=5, reserve=5)
@@ -205,6 +212,13 @@ def test_bad_slippage_cuts_the_size_and_good_fills_bring_it_back() -> None:
 def test_slippage_at_the_limit_is_good_enough() -> None:
     routed = Routed(settings=STRICT)
     assert [traded(routed, "100.2", name=f"o{number}") for number in range(5)] == [[]] * 5
+
+
+def test_only_the_last_fills_are_judged() -> None:
+    routed = Routed(settings=STRICT)
+    prices = ["100", "100", "100", "100.3", "100.3"]
+    judged = [traded(routed, price, name=f"o{number}") for number, price in enumerate(prices)]
+    assert [len(overrides) for overrides in judged] == [0, 0, 0, 0, 1]
 
 
 def test_time_brings_the_size_back_too() -> None:

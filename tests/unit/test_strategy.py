@@ -76,6 +76,17 @@ def test_a_stop_protects_and_a_target_reduces_unless_they_are_told_to_open() -> 
     assert not made.stop(BTC, BUY, ONE, Decimal(105), reduce_only=False).reduce_only
 
 
+def test_a_market_order_is_a_wish_for_one() -> None:
+    made, other = strategy(), strategy()
+    for reduce_only in (False, True):
+        wanted = made.market(BTC, BUY, ONE, reduce_only=reduce_only)
+        intent = other.market_order(
+            quote(), BTC, BUY, ONE, reference_price=100.0, reason="test", reduce_only=reduce_only
+        )
+        assert intent == wish(made, wanted)
+    assert other.strategy_state() == made.strategy_state()
+
+
 def bracket(made: Strategy) -> tuple[OrderIntent, OrderTerms, OrderTerms, OrderTerms]:
     intent = made.bracket(
         quote(),

@@ -17,6 +17,7 @@ from venues.simulated.book import ZERO, Working
 from venues.simulated.rolling import Rolling
 from venues.simulated.settings import MarginMode, SimulationSettings
 
+_BUY = Side.BUY
 DIGITS = Decimal("1e-12")
 """What comes of a division is rounded to this. Of the cost that a partial close releases, the rest stays open."""
 
@@ -100,7 +101,10 @@ class Books:
         self._settings = settings
         self._perpetuals = settings.perpetuals
         self._listing = listing
-        self._is_unlimited = settings.balances is None and settings.perpetuals.capital is None
+        self._keeps_spot = settings.balances is not None
+        self._keeps_perpetuals = settings.perpetuals.capital is not None
+        self.is_unlimited = not self._keeps_spot and not self._keeps_perpetuals
+        """Whether money is limited nowhere."""
         for instrument in listing.values():
             self._open_wallet(instrument)
 
@@ -117,10 +121,7 @@ class Books:
 
     def keeps(self, instrument: Instrument) -> bool:
         """Say whether money is limited where an instrument is traded."""
-        if self._is_unlimited:
-            return False
-        limit = self._perpetuals.capital if instrument.is_perpetual else self._settings.balances
-        return limit is not None
+        return self._keeps_perpetuals if instrument.is_perpetual else self._keeps_spot
 
     def balance(self, instrument: Instrument, currency: str) -> Decimal:
         return self.account.wallets.get(venue_of(instrument.id), {}).get(currency, ZERO)
@@ -134,7 +135,7 @@ class Books:
     def book(self, terms: OrderTerms, fill: VenueFilled) -> None:
         """Book a trade of ours: on a spot market coins against money, of a perpetual the profit that it realizes."""
         instrument = self._listing[fill.instrument]
-        signed = fill.side.sign * fill.quantity
+        signed = fill.quantity if fill.side is _BUY else -fill.quantity
         self.account.hold(terms.strategy, fill.instrument, signed)
         if instrument.is_perpetual:
             position = self.account.positions.setdefault(fill.instrument, NetPosition())
@@ -143,7 +144,7 @@ class Books:
                 del self.account.positions[fill.instrument]
             if self.keeps(instrument):
                 self._move(instrument, instrument.quote_currency, gained - fill.fee)
-        elif self.keeps(instrument):
+        elif self._keeps_spot:
             self._move(instrument, instrument.base_currency, signed)
             self._move(instrument, instrument.quote_currency, -signed * fill.price - fill.fee)
 

@@ -30,17 +30,23 @@ class Admission:
         if market is None:
             return f"{terms.instrument} is not listed here"
         instrument = self._listing[terms.instrument]
-        if problem := self._schedule.objection(instrument.id) or self._script.objection(instrument.id, moment):
+        is_disturbed = self._schedule.halted.instruments or self._script.refuses_orders
+        if is_disturbed and (problem := self._disturbance(instrument.id, moment)):
             return problem
         if problem := against_the_rules(terms, instrument, market.quote):
             return problem
-        if problem := _takes(terms, market, instrument):
+        if terms.post_only and (problem := _takes(terms, market, instrument)):
             return problem
         if terms.reduce_only and self._books.account.reducible(terms) == 0:
             return f"reduce only: {terms.strategy} holds nothing of {terms.instrument} that this could reduce"
-        return self._lacks(terms, market, instrument) if self._books.keeps(instrument) else None
+        return None if self._books.is_unlimited else self._lacks(terms, market, instrument)
+
+    def _disturbance(self, instrument: InstrumentId, moment: int) -> str | None:
+        return self._schedule.objection(instrument) or self._script.objection(instrument, moment)
 
     def _lacks(self, terms: OrderTerms, market: Market, instrument: Instrument) -> str | None:
+        if terms.reduce_only or not self._books.keeps(instrument):
+            return None
         orders = {name: at.orders.values() for name, at in self._markets.items() if at.orders}
         return self._books.lacks(terms, terms.limit_price or _met(terms, market, instrument), orders)
 
@@ -52,7 +58,7 @@ class Admission:
         if problem := cannot_amend(working, amendment, instrument):
             return problem
         terms = changed(working.terms, amendment)
-        if problem := _takes(terms, market, instrument):
+        if terms.post_only and (problem := _takes(terms, market, instrument)):
             return problem
         others = {name: [one for one in at.orders.values() if one is not working] for name, at in self._markets.items()}
         rest = replace(terms, quantity=terms.quantity - working.filled)
@@ -75,8 +81,6 @@ def _met(terms: OrderTerms, market: Market, instrument: Instrument) -> Decimal:
 
 def _takes(terms: OrderTerms, market: Market, instrument: Instrument) -> str | None:
     """Say how an order that may only rest would trade at once, if it would."""
-    if not terms.post_only:
-        return None
     price = _met(terms, market, instrument)
     if not accepts(terms, price) and not any(would_meet(terms, market, instrument)):
         return None

@@ -15,6 +15,8 @@ from venues.simulated.rolling import Rolling
 from venues.simulated.settings import QueueModel
 
 ZERO = Decimal(0)
+_BUY, _FRONT, _RISK_AVERSE = Side.BUY, QueueModel.FRONT, QueueModel.RISK_AVERSE
+"""Kept, here and in the modules beside: to look a member up in its `Enum` costs more than a call in CPython 3.11."""
 Command = SubmitOrder | CancelOrder | AmendOrder | QueryOrder
 
 
@@ -107,7 +109,7 @@ def _price_priority(working: Working) -> tuple[bool, Decimal]:
 
 def opposite(instrument: Instrument, side: Side, quote: Quote) -> tuple[Decimal, float]:
     """Price and displayed size that an order of `side` meets."""
-    price, size = (quote.ask, quote.ask_size) if side is Side.BUY else (quote.bid, quote.bid_size)
+    price, size = (quote.ask, quote.ask_size) if side is _BUY else (quote.bid, quote.bid_size)
     return instrument.price(price), size
 
 
@@ -118,14 +120,15 @@ def accepts(terms: OrderTerms, price: Decimal) -> bool:
 
 def join(working: Working, quote: Quote, instrument: Instrument, model: QueueModel) -> None:
     """Put an order at the end of the queue at its price."""
-    working.ahead = ZERO if model is QueueModel.FRONT else None
-    advance(working, quote, instrument, model)
+    working.ahead = ZERO if model is _FRONT else None
+    if working.terms.limit_price is not None:
+        advance(working, quote, instrument, model)
 
 
 def advance(working: Working, quote: Quote, instrument: Instrument, model: QueueModel) -> None:
     """Move an order up when less is displayed at its price than was before it."""
     limit, side = working.terms.limit_price, working.terms.side
-    if limit is None or model is not QueueModel.RISK_AVERSE:
+    if limit is None or model is not _RISK_AVERSE:
         return
     best, size = opposite(instrument, side.opposite, quote)
     if best == limit:

@@ -1,6 +1,6 @@
 """The simulated exchange itself: commands and market data in, reports out. What it assumes is said in the package."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -49,6 +49,8 @@ from venues.simulated.settings import SelfTrade, SimulationSettings
 from venues.simulated.settling import Settling
 from venues.simulated.taking import Taking
 from venues.simulated.tiers import Fees
+
+_FOK, _IOC, _TAKER = TimeInForce.FOK, TimeInForce.IOC, Liquidity.TAKER
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class SimulatedExchange:
         self._matching = Matching(
             self._markets, self._books, self._memory, self._settling, fees, self._taking, self._lending, listing
         )
+        self._queue, self._self_trade = settings.queue, settings.self_trade
         self._schedule = Schedule(settings.halts, state.halted)
         self._delays = Delays(settings.latency_ms, settings.report_latency_ms, settings.feed_latency_ms, self._chances)
         self._script = Script(settings.outages, settings.rejects, settings.slowdowns, self._chances.rejects)
@@ -137,6 +140,11 @@ class SimulatedExchange:
             return self._say(self._land(quote), quote)
         return None
 
+    def rests_until(self, instrument: InstrumentId) -> int:
+        """Say until when (ns) of the quotes of an instrument only the last counts: until an order of ours is there."""
+        market = self._markets.get(instrument)
+        return 0 if market is not None and market.orders else self._due_at
+
     def on_trade(self, trade: Trade) -> Iterator[Event] | None:
         """Show a trade between others; None when it concerns no order of ours."""
         market = self._markets.get(trade.instrument)
@@ -159,10 +167,11 @@ class SimulatedExchange:
             return self._say(self._land(funding), funding)
         return self._say(self._mark(funding), funding)
 
-    def command(self, command: Command) -> Iterator[Event] | None:
+    def command(self, command: Command) -> Iterable[Event] | None:
         """Take a command: at once, or when event time has come `latency` further; none overtakes another."""
         if self._executes_at_once and not self._in_flight:
-            return self._say(self._execute(command, command), command)
+            said = self._execute(command, command)
+            return said if self._says_at_once else self._say_later(said, command)
         sent = self._event_time(command)
         due = sent + self._delays.to_the_exchange() + self._script.slower_by(sent)
         if self._in_flight:
@@ -183,7 +192,7 @@ class SimulatedExchange:
     def _say(self, said: Iterator[Event], now: Event) -> Iterator[Event]:
         return said if self._says_at_once else self._say_later(said, now)
 
-    def _say_later(self, said: Iterator[Event], now: Event) -> Iterator[Event]:
+    def _say_later(self, said: Iterable[Event], now: Event) -> Iterator[Event]:
         """Let reports be heard when they come."""
         if self._delivery.is_late:
             at = self._moment(now)
@@ -240,12 +249,12 @@ class SimulatedExchange:
 
     # -- what we ask for -----------------------------------------------------------------------------------------------
 
-    def _execute(self, command: Command, now: Event) -> Iterator[Event]:
+    def _execute(self, command: Command, now: Event) -> Iterable[Event]:
         if self._script.has_outages and (outage := self._script.outage(self._moment(now))):
             return unreached(command, outage, now)
+        if isinstance(command, SubmitOrder):
+            return self._submit(command.order, now)
         match command:
-            case SubmitOrder():
-                return self._submit(command.order, now)
             case CancelOrder():
                 return self._cancel(command, now)
             case AmendOrder():
@@ -253,34 +262,36 @@ class SimulatedExchange:
             case QueryOrder():
                 return self._answer(command, now)
 
-    def _submit(self, terms: OrderTerms, now: Event) -> Iterator[Event]:
-        if terms.client_order_id in self._memory.known or self._matching.is_open(terms.client_order_id):
-            return
-        market = self._markets.get(terms.instrument)
+    def _submit(self, terms: OrderTerms, now: Event) -> Sequence[Event]:
+        name, memory, matching = terms.client_order_id, self._memory, self._matching
+        if name in memory.known or matching.is_open(name):
+            return ()
         at = self._moment(now) if self._script.refuses_orders else now.ts_init
         if problem := self._admission.refusal(terms, at):
-            self._memory.remember(terms, [], Ending.REJECTED, problem)
-            yield VenueRejected(**of(terms, now), reason=problem)
-            return
-        assert market is not None
+            memory.remember(terms, [], Ending.REJECTED, problem)
+            return (VenueRejected(**of(terms, now), reason=problem),)
+        market, instrument = self._markets[terms.instrument], self._listing[terms.instrument]
         assert market.quote is not None
         working = Working(terms, terms.quantity)
-        join(working, market.quote, self._listing[terms.instrument], self.settings.queue)
-        market.orders[terms.client_order_id] = working
-        yield accepted(terms, now)
-        if terms.time_in_force is TimeInForce.FOK and not self._matching.fills_whole(market, working, market.quote):
-            yield self._matching.end(working, Ending.EXPIRED, "fill or kill: not enough displayed", now)
-            return
-        yield from self._cross(market, working, now)
-        if terms.time_in_force is TimeInForce.IOC and terms.client_order_id in market.orders:
-            yield self._matching.end(working, Ending.EXPIRED, "immediate or cancel: the rest was not displayed", now)
+        join(working, market.quote, instrument, self._queue)
+        matching.place(market, working)
+        said: list[Event] = [accepted(terms, now)]
+        if terms.time_in_force is _FOK and not matching.fills_whole(market, working, market.quote):
+            said.append(matching.end(working, Ending.EXPIRED, "fill or kill: not enough displayed", now))
+            return said
+        if len(market.orders) == 1:
+            said += matching.take(market, working, market.quote, _TAKER, now)
+        else:
+            said += self._cross(market, working, now)
+        if terms.time_in_force is _IOC and name in market.orders:
+            said.append(matching.end(working, Ending.EXPIRED, "immediate or cancel: the rest was not displayed", now))
+        return said
 
     def _cross(self, market: Market, working: Working, now: Event) -> Iterator[Event]:
         """Let an order that has just come take what it meets: first of ours, by `self_trade`, then of others."""
-        instrument, mode = self._listing[working.terms.instrument], self.settings.self_trade
+        instrument, mode = self._listing[working.terms.instrument], self._self_trade
         reason = "self-trade prevention"
-        alone = len(market.orders) == 1
-        for other in () if alone else list(would_meet(working.terms, market, instrument, working.leaves)):
+        for other in list(would_meet(working.terms, market, instrument, working.leaves)):
             if mode is SelfTrade.ALLOW:
                 yield from self._trade_with_ourselves(market, working, other, now)
             if mode in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
@@ -290,7 +301,7 @@ class SimulatedExchange:
             if working.terms.client_order_id not in market.orders:
                 return
         assert market.quote is not None
-        yield from self._matching.take(market, working, market.quote, Liquidity.TAKER, now)
+        yield from self._matching.take(market, working, market.quote, _TAKER, now)
 
     def _trade_with_ourselves(self, market: Market, taker: Working, maker: Working, now: Event) -> Iterator[Event]:
         price = maker.terms.limit_price
@@ -325,7 +336,7 @@ class SimulatedExchange:
         if moves:
             del market.orders[amendment.client_order_id]
             market.orders[amendment.client_order_id] = working
-            join(working, market.quote, instrument, self.settings.queue)
+            join(working, market.quote, instrument, self._queue)
             yield from self._cross(market, working, now)
 
     def _answer(self, query: QueryOrder, now: Event) -> Iterator[Event]:

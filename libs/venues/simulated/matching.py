@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.market import Quote
 from contracts.orders import OrderTerms
 from contracts.types import InstrumentId, Liquidity
@@ -13,10 +13,13 @@ from venues.simulated.account import Books
 from venues.simulated.book import ZERO, Ending, Market, Working, accepts, opposite
 from venues.simulated.borrow import Lending
 from venues.simulated.memory import Memory
-from venues.simulated.reports import ended, of
+from venues.simulated.reports import ended
 from venues.simulated.settling import Settling
 from venues.simulated.taking import Taking
 from venues.simulated.tiers import Fees
+
+_TAKER, _FILLED = Liquidity.TAKER, Ending.FILLED
+_venue_filled = maker(VenueFilled)
 
 
 class Matching:
@@ -39,24 +42,37 @@ class Matching:
         self._taking = taking
         self._lending = lending
         self._listing = listing
+        self._open = {name for market in markets.values() for name in market.orders}
 
     def find(self, client_order_id: str, instrument: InstrumentId) -> Working | None:
         market = self._markets.get(instrument)
         return None if market is None else market.orders.get(client_order_id)
 
     def is_open(self, client_order_id: str) -> bool:
-        return any(client_order_id in market.orders for market in self._markets.values())
+        return client_order_id in self._open
+
+    def place(self, market: Market, working: Working) -> None:
+        """Let an order stand behind our others."""
+        name = working.terms.client_order_id
+        market.orders[name] = working
+        self._open.add(name)
+
+    def _remove(self, market: Market, working: Working) -> None:
+        name = working.terms.client_order_id
+        del market.orders[name]
+        self._open.remove(name)
 
     def offered(self, market: Market, working: Working, quote: Quote) -> tuple[Decimal, Decimal]:
         """Give the price that the order meets, and how much of it the displayed side would fill there if it accepts."""
         terms, instrument = working.terms, self._listing[working.terms.instrument]
         price, size = opposite(instrument, terms.side, quote)
-        if not accepts(terms, price):
+        if terms.limit_price is not None and not accepts(terms, price):
             return price, ZERO
-        left = Decimal(repr(size))
-        if market.taken:
-            left -= market.taken.get(terms.side, ZERO)
-        return price, instrument.quantity(max(min(left, working.leaves), ZERO))
+        leaves = working.leaves
+        if not market.taken and float(leaves) < size:  # so it is below the decimal, too, that the size is written as
+            return price, instrument.quantity(leaves)
+        left = Decimal(repr(size)) - market.taken.get(terms.side, ZERO)
+        return price, instrument.quantity(max(min(left, leaves), ZERO))
 
     def fills_whole(self, market: Market, working: Working, quote: Quote) -> bool:
         price, available = self.offered(market, working, quote)
@@ -72,24 +88,26 @@ class Matching:
 
     def take(self, market: Market, working: Working, quote: Quote, role: Liquidity, now: Event) -> Iterable[Event]:
         met, quantity = self.offered(market, working, quote)
-        if quantity <= 0:
+        if not quantity:
             return ()
         side, price = working.terms.side, working.terms.limit_price
-        if price is None or role is Liquidity.TAKER:
-            price, role = met, Liquidity.TAKER
+        if price is None or role is _TAKER:
+            price, role = met, _TAKER
             if not self._taking.is_free:
                 price = self._taking.price(market, working.terms, met)
         reports = self.fill(market, working, quantity, price, role, now)
-        for report in reports:
-            if isinstance(report, VenueFilled):
-                market.taken[side] = market.taken.get(side, ZERO) + report.quantity
+        first = reports[0]
+        if isinstance(first, VenueFilled):
+            market.taken[side] = market.taken.get(side, ZERO) + first.quantity
         return reports
 
     def fill(
         self, market: Market, working: Working, quantity: Decimal, price: Decimal, role: Liquidity, now: Event
     ) -> list[Event]:
-        """Trade as much of `quantity` as the order may; when it may trade no more, its rest expires."""
+        """Trade as much of `quantity` as the order may, first of all; when it may trade no more, its rest expires."""
         terms = working.terms
+        if self._books.is_unlimited and not terms.reduce_only:
+            return self._trade(market, working, quantity, price, role, now)
         allowed = self.allowed(terms, price, quantity)
         reports = self._trade(market, working, allowed, price, role, now) if allowed > 0 else []
         if allowed < quantity:
@@ -100,30 +118,37 @@ class Matching:
     def _trade(
         self, market: Market, working: Working, quantity: Decimal, price: Decimal, role: Liquidity, now: Event
     ) -> list[Event]:
-        terms, instrument = working.terms, self._listing[working.terms.instrument]
-        working.leaves -= quantity
-        assert working.leaves >= 0, f"{terms.client_order_id} is filled above its quantity"
-        fill = VenueFilled(
-            **of(terms, now),
-            trade_id=f"{terms.client_order_id}-{len(working.fills) + 1}",
+        terms, fills, at = working.terms, working.fills, now.ts_init
+        left = working.leaves - quantity
+        assert left >= 0, f"{terms.client_order_id} is filled above its quantity"
+        instrument, notional = self._listing[terms.instrument], price * quantity
+        fill = _venue_filled(
+            ts_event=at,
+            ts_init=at,
+            client_order_id=terms.client_order_id,
+            instrument=terms.instrument,
+            trade_id=f"{terms.client_order_id}-{len(fills) + 1}",
             side=terms.side,
             price=price,
             quantity=quantity,
-            fee=price * quantity * self._fees.share(instrument, role, now.ts_init),
+            fee=notional * self._fees.share(instrument, role, at),
             currency=instrument.quote_currency,
             liquidity=role,
         )
-        working.fills.append(fill)
-        if working.leaves == 0:
-            del market.orders[terms.client_order_id]
-            self._memory.remember(terms, working.fills, Ending.FILLED)
+        fills.append(fill)
+        working.leaves = left
+        if not left:
+            self._remove(market, working)
+            self._memory.remember(terms, fills, _FILLED)
         self._books.book(terms, fill)
-        self._fees.count(instrument, price * quantity, now.ts_init)
-        self._lending.traded(terms, fill)
+        if self._fees.are_in_tiers:
+            self._fees.count(instrument, notional, at)
+        if not self._lending.is_free:
+            self._lending.traded(terms, fill)
         return [fill, *self._settling.account_of(instrument, now)]
 
     def end(self, working: Working, ending: Ending, reason: str, now: Event) -> Event:
         terms = working.terms
-        del self._markets[terms.instrument].orders[terms.client_order_id]
+        self._remove(self._markets[terms.instrument], working)
         self._memory.remember(terms, working.fills, ending, reason)
         return ended(terms, ending, reason, now)

@@ -23,11 +23,12 @@ class Memory:
         self._ends = deque(name for name, past in known.items() if past is not None)
 
     def remember(self, terms: OrderTerms, fills: list[VenueFilled], ending: Ending, reason: str = "") -> None:
-        self.known[terms.client_order_id] = Past(terms.instrument, fills, ending, reason)
-        self._ends.append(terms.client_order_id)
-        if len(self._ends) > REMEMBERED_ENDS:
-            forgotten = self._ends.popleft()
-            if forgotten in self.known:
-                self.known[forgotten] = None
-        if len(self.known) > REMEMBERED_ORDERS:
-            self.known.popitem(last=False)
+        known, ends, name = self.known, self._ends, terms.client_order_id
+        known[name] = Past(terms.instrument, fills, ending, reason)
+        ends.append(name)
+        if len(ends) > REMEMBERED_ENDS:
+            forgotten = ends.popleft()
+            if forgotten in known:
+                known[forgotten] = None
+        if len(known) > REMEMBERED_ORDERS:
+            known.popitem(last=False)

@@ -9,11 +9,13 @@ from contracts.types import OrderType
 from venues.instruments import Instrument
 from venues.simulated.book import ZERO, Market, Working, accepts, by_priority, opposite
 
+_MARKET = OrderType.MARKET
+
 
 def against_the_rules(terms: OrderTerms, instrument: Instrument, quote: Quote | None) -> str | None:
     if quote is None:
         return f"{terms.instrument} has no quote yet"
-    if terms.order_type.is_conditional:
+    if terms.order_type is not _MARKET and terms.order_type.is_conditional:
         return f"a {terms.order_type.value} order is not held here: bring it when its price is reached"
     return _off_the_grid(terms.quantity, terms.limit_price, instrument)
 

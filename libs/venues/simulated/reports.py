@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypedDict
 
-from contracts.event import Event
+from contracts.event import Event, maker
 from contracts.orders import Amendment, OrderTerms
 from contracts.types import InstrumentId
 from contracts.venue import (
@@ -18,6 +18,8 @@ from contracts.venue import (
     VenueRejected,
 )
 from venues.simulated.book import Ending, Working
+
+_accepted = maker(VenueAccepted)
 
 
 class Of(TypedDict):
@@ -39,7 +41,10 @@ def of(order: OrderTerms | CancelOrder | QueryOrder | Amendment, now: Event) -> 
 
 
 def accepted(terms: OrderTerms, now: Event) -> VenueAccepted:
-    return VenueAccepted(**of(terms, now), venue_order_id=f"sim-{terms.client_order_id}")
+    name, at = terms.client_order_id, now.ts_init
+    return _accepted(
+        client_order_id=name, instrument=terms.instrument, ts_event=at, ts_init=at, venue_order_id=f"sim-{name}"
+    )
 
 
 def amended(working: Working, now: Event) -> VenueAmended:

@@ -32,6 +32,12 @@ class Settling:
         self._taking = taking
         self._listing = listing
         self._settings = settings
+        self._untold = frozenset(instrument.id for instrument in listing.values() if not self._tells(instrument))
+
+    def _tells(self, instrument: Instrument) -> bool:
+        """Say whether it is told how the account stands when something is booked there."""
+        isolated = instrument.is_perpetual and self._settings.perpetuals.margin is MarginMode.ISOLATED
+        return isolated or self._books.keeps(instrument)
 
     def fund(self, funding: Funding) -> Iterator[Event]:
         """Take a mark, and pay what was announced before it if its time has come."""
@@ -115,10 +121,9 @@ class Settling:
 
     def account_of(self, instrument: Instrument, now: Event) -> Iterable[Event]:
         """Say how the account stands after something was booked there, as far as it is kept."""
-        if self._books.keeps(instrument):
-            return self._kept(instrument, now)
-        isolated = instrument.is_perpetual and self._settings.perpetuals.margin is MarginMode.ISOLATED
-        return (self._position(instrument, now),) if isolated else ()
+        if instrument.id in self._untold:
+            return ()
+        return self._kept(instrument, now) if self._books.keeps(instrument) else (self._position(instrument, now),)
 
     def _kept(self, instrument: Instrument, now: Event) -> Iterator[Event]:
         if instrument.is_perpetual:

@@ -1,6 +1,7 @@
 """Fees that fall with what we trade, as exchanges set them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Protocol
@@ -11,6 +12,7 @@ from contracts.types import Liquidity, venue_of
 from venues.instruments import Instrument
 from venues.simulated.rolling import Rolling
 
+_MAKER = Liquidity.MAKER
 DAY = 86_400_000_000_000
 COUNTED_DAYS = 30
 """How many whole days (UTC) before the present one count, as at Binance."""
@@ -51,22 +53,32 @@ def require_falling(rates: Rates) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _PlainRates:
+    """The same, as attributes of a plain class: those of settings are looked up at four times the cost."""
+
+    maker_fee: Decimal
+    taker_fee: Decimal
+    fee_tiers: tuple[FeeTier, ...]
+
+
 class Fees:
     """Says what a trade costs, by how much was traded at its venue before; `volumes` by venue."""
 
     def __init__(self, volumes: dict[str, Rolling], spot: Rates, perpetual: Rates) -> None:
         self._volumes = volumes
-        self._spot = spot
-        self._perpetual = perpetual
-        self._in_tiers = bool(spot.fee_tiers or perpetual.fee_tiers)
+        self._spot = _PlainRates(spot.maker_fee, spot.taker_fee, spot.fee_tiers)
+        self._perpetual = _PlainRates(perpetual.maker_fee, perpetual.taker_fee, perpetual.fee_tiers)
+        self.are_in_tiers = bool(spot.fee_tiers or perpetual.fee_tiers)
+        """Whether it matters what is counted."""
 
     def share(self, instrument: Instrument, role: Liquidity, now: int) -> Decimal:
         """Give the share of notional that a trade costs."""
         rates = self._perpetual if instrument.is_perpetual else self._spot
         if not rates.fee_tiers:
-            return rates.maker_fee if role is Liquidity.MAKER else rates.taker_fee
+            return rates.maker_fee if role is _MAKER else rates.taker_fee
         tier = _tier(rates, self.volume(venue_of(instrument.id), now))
-        return tier.maker_fee if role is Liquidity.MAKER else tier.taker_fee
+        return tier.maker_fee if role is _MAKER else tier.taker_fee
 
     def volume(self, venue: str, now: int) -> Decimal:
         """Give what was traded in the days that count."""
@@ -75,7 +87,7 @@ class Fees:
 
     def count(self, instrument: Instrument, notional: Decimal, now: int) -> None:
         """Count a trade of ours."""
-        if not self._in_tiers:
+        if not self.are_in_tiers:
             return
         traded, today = self._volumes.setdefault(venue_of(instrument.id), Rolling()), now // DAY
         traded.forget(today - COUNTED_DAYS)

@@ -107,7 +107,7 @@ def examine(prepare: Preparing, asked: BacktestSettings, plan: Plan, begun: Call
     with prepare(counted.listen) as there:
         run = Run(there.wiring, None, whole)
         told = whole.listen(within(there.source.events, asked))
-        ending, why = play(run, replace(there.source, events=told), asked, begun(1))
+        ending, why = play(run, replace(there.source, events=told), asked, begun(1), one_by_one=True)
     if ending is not Ending.COMPLETE:
         raise Unusable(f"the whole run {ending.value}: {why}", "look at it with hmm backtest")
     if not run.events:
@@ -182,7 +182,7 @@ def _compare(prepare: Preparing, asked: BacktestSettings, whole: Prints, cut: Cu
     with prepare(lambda events: behind(events, cut.at, cut.future)) as there:
         beside.run = Run(there.wiring, None, beside)
         told = beside.listen(takewhile(lambda event: event.ts_init < cut.at, within(there.source.events, asked)))
-        ending, why = play(beside.run, replace(there.source, events=told), asked, reached)
+        ending, why = play(beside.run, replace(there.source, events=told), asked, reached, one_by_one=True)
     if ending is Ending.FAILED:
         raise Unusable(f"a run with another future failed: {why}", "the whole run did not: look at what is named")
     return Compared(cut, beside.told, dict(beside.said), _divergence(prepare, asked, whole, cut, beside))
@@ -256,7 +256,7 @@ def _heard_again(prepare: Preparing, asked: BacktestSettings, whole: Prints, num
     until = _Until(number)
     with prepare(as_told) as there:
         until.run = Run(there.wiring, None, until)
-        play(until.run, there.source, asked, lambda _rows, _events: None)
+        play(until.run, there.source, asked, lambda _rows, _events: None, one_by_one=True)
     if until.found is None or print_of(until.found) != whole.heard[number]:
         raise Unusable(
             "the run says something else each time it is made, with the same future too",
