@@ -17,7 +17,7 @@ from contracts.models import ModelPromoted
 from contracts.orders import OrderEvent, OrderFilled, OrderInitialized
 from contracts.ownership import ORDER_EVENTS
 from contracts.recorded import Recorded
-from contracts.types import Interval, OrderStatus, Rail
+from contracts.types import OrderStatus, Rail
 from eventstore.projections import PROJECTIONS
 from eventstore.projections.fills import Fills
 from eventstore.projections.ingest_ledger import IngestLedger, Watermarks
