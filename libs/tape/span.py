@@ -25,9 +25,6 @@ class Span:
         """`ts_init` of each."""
         self.instrument: InstrumentId = quotes[0].instrument
 
-    def __len__(self) -> int:
-        return len(self.quotes)
-
     @cached_property
     def mids(self) -> list[float]:
         """The middle of each quote."""

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +46,9 @@ class LogWriter:
         self._raw: BinaryIO = path.open("wb")
         self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=self._raw, mtime=0)
         self._pending = bytearray()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log")
+        """Compresses beside the run: that takes as long as writing the lines."""
+        self._writing: Future[None] | None = None
         self._headers: dict[type[Event], str] = {}
 
     def __enter__(self) -> Self:
@@ -66,12 +70,17 @@ class LogWriter:
     @property
     def sha256(self) -> str:
         self._flush()
+        self._wait()
         return self._hash.hexdigest()
 
     def close(self) -> None:
-        self._flush()
-        self._file.close()
-        self._raw.close()
+        try:
+            self._flush()
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            self._file.close()
+            self._raw.close()
 
     def _append(self, position: int, cause: str, msg_id: str, event: Event, payload: bytes) -> None:
         event_type = type(event)
@@ -92,9 +101,19 @@ class LogWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            self._hash.update(self._pending)
-            self._file.write(self._pending)
-            self._pending.clear()
+            self._wait()
+            self._writing = self._thread.submit(self._compress, self._pending)
+            self._pending = bytearray()
+
+    def _compress(self, lines: bytearray) -> None:
+        self._hash.update(lines)
+        self._file.write(lines)
+
+    def _wait(self) -> None:
+        """Raises what went wrong in writing, once."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from enum import Enum
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from contracts.control import LeaseTaken
@@ -61,8 +60,9 @@ class Run:
         self.last_ts: int | None = None
         self.wiring = wiring
         self._log = log
-        self._quotes: Iterator[Quote] = iter(())
-        """Those of the span in hand that are not taken over yet."""
+        self._span: Span | None = None
+        self._placed = 0
+        """Quotes of the span in hand that are taken over."""
         self._edges = wiring.edges()
         self._hear = hearer.hear if self._edges is None else _both(hearer, self._edges)
         self._tape = MemoryTape(wiring.build(), failed)
@@ -96,7 +96,7 @@ class Run:
             if said:
                 self._collect()
             if isinstance(event, Span):  # never where edges say something in between
-                self._quotes = iter(event.quotes)
+                self._span, self._placed = event, 0
                 yield event
                 self._collect()
                 self._place_quotes(len(event.quotes))
@@ -144,13 +144,18 @@ class Run:
 
     def _place_quotes(self, most: int) -> None:
         """Take over quotes of the span in hand."""
-        writer, log = f"{WRITERS[Quote]}/{INSTANCE}", self._log
-        for quote in islice(self._quotes, most):
-            self.position += 1
-            self.events += 1
-            self.last_ts = quote.ts_init
-            if log is not None:
-                log.heard(self.position, f"{writer}/{self.events}", quote)
+        span, begin, log = self._span, self._placed, self._log
+        if span is None:
+            return
+        self._placed = end = min(begin + most, len(span.quotes))
+        if log is not None:
+            writer = f"{WRITERS[Quote]}/{INSTANCE}"
+            for number, quote in enumerate(span.quotes[begin:end], start=1):
+                log.heard(self.position + number, f"{writer}/{self.events + number}", quote)
+        if end > begin:
+            self.position += end - begin
+            self.events += end - begin
+            self.last_ts = span.times[end - 1]
 
     def _answer(self, event: Event, msg_id: str, cause: int) -> None:
         self.position += 1

@@ -33,13 +33,16 @@ from services.router.settings import RouterSettings
 from services.router.slicing import is_sliced
 from services.router.steps import alert, at, illegal, of
 from services.router.timers import Alarm, Timers
-from services.router.triggers import Seen, as_money, reached, trailed
+from services.router.triggers import Seen, as_money, first_reached, reached, trailed
+from tape.span import Span
 from venues.instruments import Listing
 
 DAY = 86_400_000_000_000
 PROTECTORS = frozenset({"stops", "depeg", "funding"})
 """Who may reduce a position of any strategy, also while trading is halted."""
 _ALARMS_KEPT = 64
+LOOKED_AHEAD = 100
+"""Quotes: an order seldom waits for as long as a span lasts."""
 _NOT_OF_ORDERS = (Alarm.PACE, Alarm.RECOVERY)
 _HALTED = TradingState.HALTED
 _initialized = maker(OrderInitialized)
@@ -155,6 +158,18 @@ class Desk:
             order = self.book.orders.get(name)
             if order is not None and self.seen.moves(order.terms, event):
                 yield from self.look(order, event)
+
+    def quiet_to(self, span: Span, begin: int, end: int) -> int:
+        """Say up to which of `quotes[begin:end]` no order that waits for a price has to be looked at."""
+        for name in self.watched.get(span.instrument, ()):
+            order = self.book.orders.get(name)
+            if order is None or begin == end or not self.seen.shows(order.terms):
+                continue
+            if order.terms.trail is not None:
+                return begin
+            if order.trigger is not None:
+                end = first_reached(order.terms, order.trigger, span, begin, min(begin + LOOKED_AHEAD, end))
+        return end
 
     def _go(self, order: Order, event: Event) -> Iterable[Event]:
         if order.life.closed:

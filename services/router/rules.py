@@ -49,6 +49,7 @@ from services.router.steps import NAME, Answer, alert, at, filled, illegal, of, 
 from services.router.timers import Alarm, Timers
 from services.router.triggers import Seen
 from tape.component import Component, on
+from tape.span import Span
 from venues.instruments import Listing
 
 MAY_CANCEL = PROTECTORS | {"ops"}
@@ -117,8 +118,11 @@ class Router(Component):
             return self._on_market(quote)
         return None
 
-    def rests_until(self, instrument: InstrumentId) -> int:
-        return 0 if instrument in self.desk.watched else self.desk.timers.next_at
+    def quiet_to(self, span: Span, begin: int, end: int) -> int:
+        return self.desk.quiet_to(span, begin, span.before(self.desk.timers.next_at, begin, end))
+
+    def skim(self, span: Span, _begin: int, end: int) -> None:
+        self.desk.seen.quotes[span.instrument] = span.quotes[end - 1]
 
     @on(Trade)
     def on_trade(self, trade: Trade) -> Iterator[Event] | None:

@@ -7,6 +7,7 @@ from contracts.event import Event
 from contracts.market import Funding, Quote, Trade
 from contracts.orders import OrderTerms, Trail
 from contracts.types import InstrumentId, Side, TrailKind, TriggerBy
+from tape.span import Span
 
 NEAR = 1e-9
 """Market data are floats: a price that is this near to a trigger, relatively, is at it."""
@@ -59,6 +60,10 @@ class Seen:
             return terms.trigger_by is TriggerBy.LAST
         if isinstance(event, Funding):
             return terms.trigger_by is TriggerBy.MARK
+        return self.shows(terms)
+
+    def shows(self, terms: OrderTerms) -> bool:
+        """Say whether quotes show the price that an order looks at."""
         by_mid = terms.trigger_by is TriggerBy.MARK and terms.instrument not in self.marks
         return by_mid or terms.trigger_by is TriggerBy.BID_ASK
 
@@ -71,6 +76,19 @@ def reached(terms: OrderTerms, trigger: float, price: float) -> bool:
     falling = terms.order_type.is_stop is (terms.side is Side.SELL)
     slack = trigger * NEAR
     return price <= trigger + slack if falling else price >= trigger - slack
+
+
+def first_reached(terms: OrderTerms, trigger: float, span: Span, begin: int, end: int) -> int:
+    """Give the first of `quotes[begin:end]` that shows a price at the trigger or beyond it; `end` if none does."""
+    if terms.trigger_by is TriggerBy.MARK:
+        prices = span.mids[begin:end]
+    elif terms.side is Side.SELL:
+        prices = [quote.bid for quote in span.quotes[begin:end]]
+    else:
+        prices = [quote.ask for quote in span.quotes[begin:end]]
+    if not (reached(terms, trigger, min(prices)) or reached(terms, trigger, max(prices))):
+        return end
+    return next(at for at, price in enumerate(prices, begin) if reached(terms, trigger, price))
 
 
 def trailed(trail: Trail, side: Side, trigger: float | None, price: float) -> float:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.event import Event
 from contracts.market import Bar, Quote
-from contracts.orders import CancelIntent, OrderIntent
-from contracts.types import Interval, Side, instrument_id
+from contracts.orders import CancelIntent, OrderIntent, Trail
+from contracts.types import Interval, Side, TrailKind, TriggerBy, instrument_id
 from quant.indicators import Ema
 from services.bars.rules import Bars
 from services.bars.settings import BarsSettings, PriceSource
@@ -47,17 +47,24 @@ class Resting(Strategy):
     @on(Bar)
     def on_bar(self, bar: Bar) -> Iterator[OrderIntent | CancelIntent]:
         self.bars += 1
-        near = LISTING[BTC].price(bar.close)
+        near, tick = LISTING[BTC].price(bar.close), LISTING[BTC].tick
         if bar.instrument != BTC:
             return
         if self.bars % 4 == 0:
             yield from self.cancel_all(bar, BTC, "anew")
         elif self.bars % 4 == 1:
-            order = self.limit(BTC, Side.BUY, Decimal("0.5"), near - LISTING[BTC].tick)
+            order = self.limit(BTC, Side.BUY, Decimal("0.5"), near - tick)
             yield self.wish(bar, order, reference_price=bar.close, reason="below the market")
         elif self.bars % 4 == 2:
-            order = self.stop(BTC, Side.BUY, Decimal("0.5"), near + LISTING[BTC].tick, reduce_only=False)
+            order = self.stop(BTC, Side.BUY, Decimal("0.5"), near + tick, reduce_only=False)
             yield self.wish(bar, order, reference_price=bar.close, reason="above the market")
+            order = self.stop(
+                BTC, Side.SELL, Decimal("0.5"), near - tick, trigger_by=TriggerBy.MARK, reduce_only=self.bars % 3 == 0
+            )
+            yield self.wish(bar, order, reference_price=bar.close, reason="below the middle of it")
+        elif self.bars % 8 == 3:
+            order = self.trailing_stop(BTC, Side.SELL, Decimal("0.5"), Trail(offset=2 * tick, kind=TrailKind.ABSOLUTE))
+            yield self.wish(bar, order, reference_price=bar.close, reason="behind the market")
 
 
 class Stumbling(Component):
