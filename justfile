@@ -53,12 +53,12 @@ up-docker *ARGS:
 # All checks, then all tests, against servers of their own on free ports
 [group('check')]
 test *ARGS: setup lint
-    .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
+    PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
 
 # Tests that need no server
 [group('check')]
 test-unit *ARGS: setup
-    .venv/bin/pytest tests/unit "$@"
+    PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/unit "$@"
 
 # Every static check: style, types, imports, scripts, containers, schemas
 [group('check')]

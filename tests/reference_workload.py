@@ -8,6 +8,7 @@ it is below. Fills are immediate, whole, at the ask or the bid; the fee is 0.04 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import gt, lt
 from typing import NamedTuple
 
 from contracts.market import Quote
@@ -31,6 +32,8 @@ from tape.strategy import Strategy
 from venues.instruments import Instrument, listing
 from venues.simulated import SimulationSettings
 
+BUY, SELL = Side.BUY, Side.SELL
+"""To look a member up in its class costs more than to compare it."""
 COIN = instrument_id("sim", "BTC0USDT")
 LISTING = listing(
     (Instrument(COIN, "BTC", "USDT", tick=Decimal("0.1"), lot=Decimal("0.001"), min_notional=Decimal(0)),)
@@ -112,15 +115,17 @@ class Ahead(NamedTuple):
     begin: int
     fast: list[float]
     slow: list[float]
-    wanted: bytes
-    """For each quote a letter: u(p), d(own) or neither."""
+    ups: bytes
+    """For each quote 1 if it asks for a long position."""
+    downs: bytes
+    """For each quote 1 if it asks for a short one."""
 
     def next_other(self, side: Side | None, begin: int, end: int) -> int:
         """Give the first of `quotes[begin:end]` that asks for another side; `end` if none does."""
         if side is None:
             return min(self.next_other(Side.BUY, begin, end), self.next_other(Side.SELL, begin, end))
-        other = b"d" if side is Side.BUY else b"u"
-        found = self.wanted.find(other, begin - self.begin, end - self.begin)
+        others = self.downs if side is BUY else self.ups
+        found = others.find(1, begin - self.begin, end - self.begin)
         return end if found < 0 else found + self.begin
 
 
@@ -153,15 +158,14 @@ class Cross(Strategy):
         mids = span.mids[begin:]
         fast, slow = self.fast.ahead(mids), self.slow.ahead(mids)
         cold = max(self.slow.period - 1 - self.slow.updates, 0)
-        up, down, neither = b"ud-"
-        wanted = [up if f > s else down if f < s else neither for f, s in zip(fast, slow, strict=True)]
-        return Ahead(span, begin, fast, slow, b"-" * cold + bytes(wanted[cold:]))
+        ups, downs = bytes(map(gt, fast, slow)), bytes(map(lt, fast, slow))
+        return Ahead(span, begin, fast, slow, bytes(cold) + ups[cold:], bytes(cold) + downs[cold:])
 
     @on(Quote)
     def on_quote(self, quote: Quote) -> tuple[OrderIntent] | None:
         mid = (quote.bid + quote.ask) / 2
         fast, slow = self.fast.update(mid), self.slow.update(mid)
-        side = Side.BUY if fast > slow else Side.SELL
+        side = BUY if fast > slow else SELL
         if side is self.side or fast == slow or not self.slow.warm or not self.is_free(quote.instrument):
             return None
         self.side = side

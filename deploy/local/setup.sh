@@ -34,12 +34,15 @@ find_uv() {
 }
 
 make_environment() {
-  local uv
+  local uv distributed
   find_uv
   export UV_PYTHON_DOWNLOADS=never # the system's Python, never a download from elsewhere
   if [ -e /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=1; fi # who trusts a proxy says so there
   if ! .venv/bin/python -c '' 2>/dev/null; then
-    "${uv[@]}" venv -q --clear --python 3.11 .venv 2>/dev/null || "${uv[@]}" venv -q --clear --python '>=3.11' .venv ||
+    # That of the distribution is optimised by profiles, which one built by hand seldom is: 15 % more speed.
+    distributed=$(command -pv python3.11 || echo 3.11)
+    "${uv[@]}" venv -q --clear --python "$distributed" .venv 2>/dev/null ||
+      "${uv[@]}" venv -q --clear --python '>=3.11' .venv ||
       fail "no Python 3.11 or newer found; install it: apt-get install python3"
   fi
   say "installing $(grep -c == requirements.lock) Python packages into .venv"

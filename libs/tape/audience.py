@@ -59,6 +59,12 @@ class Audience:
         self._kept = at + 1
         return [ear for ear in self._ears if ear not in self._skim_ears or ear in ears]
 
+    def heard_all(self, cursor: int) -> None:
+        """Ask everyone, after all of them heard each quote before `cursor`."""
+        self._kept, self._taken = cursor, [cursor] * len(self._skim)
+        self._kept_to, self._quiet_to = 0, [0] * len(self._skim)
+        self.ask(cursor)
+
     def wake(self, cursor: int) -> None:
         """Let everyone take all there was before `cursor`."""
         self._keep_to(cursor)
@@ -78,6 +84,9 @@ class Audience:
         if self._kept_to <= cursor:
             until = min([rests_until(span.instrument) for rests_until in self._rests_until], default=LARGEST)
             self._kept_to = end if until > self._last_time else bisect_left(span.times, until, cursor, end)
+            if self._kept_to == cursor:  # to look further ahead may be dear, and would be in vain
+                self._quiet_to = [max(quiet_to, cursor) for quiet_to in self._quiet_to]
+                return
         for which, quiet_to in enumerate(self._quiet_to):
             if quiet_to <= cursor:
                 try:

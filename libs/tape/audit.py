@@ -31,7 +31,7 @@ class Audit:
 
     def __init__(self, blueprint: Blueprint, settings: BaseModel, span: Span, *, keep_settings: bool = False) -> None:
         self.name = blueprint.name
-        role = ROLES[self.name]
+        role = blueprint.role or ROLES[self.name]
         self._blueprint = blueprint
         self._span = span
         self._from = span.first

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.control import LeaseTaken
 from contracts.event import Event
+from contracts.ownership import Role
 from tape.component import Component
 
 Observer = Callable[[Event, float | None], None]
@@ -24,6 +25,8 @@ class Blueprint:
     settings: type[BaseModel]
     build: Callable[[Any], Component | None]
     observe: Callable[[], Observers] = dict
+    role: Role | None = None
+    """Of a component that is not in the table of roles."""
 
     def settings_of(self, lease: LeaseTaken | None, otherwise: BaseModel) -> BaseModel:
         """Read the settings that a lease put into force; `otherwise` where there is none, or other code wrote it."""

@@ -12,6 +12,8 @@ from tape.span import Span
 E = TypeVar("E", bound=Event)
 _recorded = maker(Recorded)
 Route = tuple[tuple[Handler, str], ...]
+FIRST_ALONE, MOST_ALONE = 4, 128
+"""Quotes that everyone hears one by one where somebody wants the next one: twice as many each time he still does."""
 Failed = Callable[[str, Recorded, Exception], Event]
 """Makes an event of what a component raised at an event."""
 
@@ -72,9 +74,18 @@ class MemoryTape:
         return [recorded.event for recorded in self.recorded if isinstance(recorded.event, event_type)]
 
     def _play_span(self, span: Span) -> None:
-        audience, moment, recorded, quotes, cursor = self._audience, self._moment, self.recorded, span.quotes, 0
+        audience, moment, recorded, quotes = self._audience, self._moment, self.recorded, span.quotes
+        cursor = alone = 0
         audience.attend(span)
         while (at := audience.next()) < len(quotes):
+            if at == cursor:
+                alone = min(2 * alone, MOST_ALONE) or FIRST_ALONE
+                audience.wake(cursor)
+                self.play(quotes[cursor : cursor + alone])
+                cursor = min(cursor + alone, len(quotes))
+                audience.heard_all(cursor)
+                continue
+            alone = 0
             self.position = moment.position = position = self.position + at + 1 - cursor
             cursor, event, heard = at + 1, quotes[at], len(recorded)
             for handler, name in audience.concerned(at):

@@ -3,7 +3,8 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Protocol, final, runtime_checkable
+from itertools import islice
+from typing import Protocol, cast, final, runtime_checkable
 
 from contracts.event import Event
 from contracts.market import Quote
@@ -54,26 +55,47 @@ class Skims(Protocol):
 def in_spans(events: Iterable[Event]) -> Iterator[Event | Span]:
     """Put quotes of one instrument that follow each other together; all else stays as it is.
 
-    An error of `events` comes out after what came before it.
+    It reads ahead by as much as a span holds. An error of `events` comes out after what came before it.
     """
+    source, error = iter(events), None
+    while error is None:
+        some: list[Event] = []
+        try:
+            some.extend(islice(source, LONGEST))
+        except Exception as raised:  # noqa: BLE001 # comes out below
+            error = raised
+        if set(map(type, some)) == {Quote}:
+            yield from _of_quotes(cast("list[Quote]", some))
+        elif some:
+            yield from _mixed(some)
+        elif error is None:
+            return
+    raise error
+
+
+def _of_quotes(quotes: list[Quote]) -> Iterator[Event | Span]:
+    if len({quote.instrument for quote in quotes}) == 1:
+        yield from _joined(quotes)
+    else:
+        yield from _mixed(quotes)
+
+
+def _mixed(events: Sequence[Event]) -> Iterator[Event | Span]:
     found: list[Quote] = []
     instrument: InstrumentId | None = None
-    try:
-        for event in events:
-            if type(event) is Quote:
-                if event.instrument != instrument or len(found) == LONGEST:
-                    yield from _joined(found)
-                    found = []
-                    instrument = event.instrument
-                found.append(event)
-            else:
-                if found:
-                    yield from _joined(found)
-                    found = []
-                yield event
-    except Exception:
-        yield from _joined(found)
-        raise
+    for event in events:
+        if type(event) is Quote and event.instrument == instrument:
+            found.append(event)
+            continue
+        if len(found) < _SHORTEST:
+            yield from found
+        else:
+            yield from _joined(found)
+        if type(event) is Quote:
+            found, instrument = [event], event.instrument
+        else:
+            found, instrument = [], None
+            yield event
     yield from _joined(found)
 
 

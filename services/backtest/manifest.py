@@ -5,11 +5,12 @@ import json
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 import contracts
 import eventstore
@@ -18,6 +19,14 @@ import services
 import tape
 import venues
 from services.backtest.datafiles import DataFile
+from services.backtest.ownstrategies import (
+    OwnStrategy,
+    is_reference,
+    own_strategies,
+    own_strategy,
+    places_of,
+    without_directory,
+)
 from services.backtest.run import Ending, Run
 from services.backtest.settings import BacktestSettings, Unusable
 from services.backtest.sourcecode import sha256_of
@@ -27,6 +36,7 @@ FILE = "manifest.json"
 FORMAT = 1
 _PACKAGES = (contracts, tape, quant, eventstore, venues, services)
 _DISTRIBUTION = "nautilus-hmm"
+_PLACES = "places"
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,18 @@ class Code:
     version: str
     sha256: str
     python: str
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of the user's own strategies by name, each with what it imports from beside it."""
+
+    def document(self) -> dict[str, object]:
+        written = asdict(self)
+        return written if self.own else {key: value for key, value in written.items() if key != "own"}
+
+
+class AsRecorded(BaseModel):
+    """Settings of a strategy that cannot be loaded any more: they are kept as they were written."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 @dataclass(frozen=True)
@@ -55,9 +77,12 @@ class Manifest:
         return {
             "format": FORMAT,
             "data": {"kind": self.kind, "files": [asdict(file) for file in self.data], "positions": self.positions},
-            "arguments": self.asked.model_dump(mode="json"),
+            "arguments": {
+                **self.asked.model_dump(mode="json"),
+                "strategies": [without_directory(word) for word in self.asked.strategies],
+            },
             "components": {name: settings.model_dump(mode="json") for name, settings in self.settings.items()},
-            "code": asdict(self.code),
+            "code": self.code.document(),
         }
 
     @property
@@ -68,11 +93,16 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Past:
-    """A run that was: what it followed from, and the hash of its log (None: it left none)."""
+    """A run that was: what it followed from, and the hash of its log (None: it left none).
+
+    `strategies` are those of its arguments whose code is there; `missing` says of the others, by name, why not.
+    """
 
     manifest: Manifest
     complete: bool
     log_sha256: str | None
+    strategies: tuple[str, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(path: Path) -> Past:
@@ -82,25 +112,73 @@ def read(path: Path) -> Past:
         run, outcome = document["run"], document["result"]
         if run["format"] != FORMAT:
             raise Unusable(f"{path}: it is of format {run['format']}, and this code reads {FORMAT}")
+        asked = _with_places(BacktestSettings.model_validate(run["arguments"]), dict(document.get(_PLACES, {})))
+        own, missing = _own(asked.strategies, run["components"])
+        settings_of = {**SETTINGS, **{name: one.settings for name, one in own.items()}}
         made = Manifest(
             kind=run["data"]["kind"],
             data=tuple(DataFile(**file) for file in run["data"]["files"]),
             positions=run["data"]["positions"],
-            asked=BacktestSettings.model_validate(run["arguments"]),
-            settings={name: SETTINGS[name].model_validate(settings) for name, settings in run["components"].items()},
+            asked=asked,
+            settings={
+                name: (AsRecorded if name in missing else settings_of[name]).model_validate(settings)
+                for name, settings in run["components"].items()
+            },
             code=Code(**run["code"]),
         )
-        return Past(made, outcome["ending"] == Ending.COMPLETE.value, outcome.get("log_sha256"))
+        there = {one.reference for one in own.values()}
+        return Past(
+            manifest=made,
+            complete=outcome["ending"] == Ending.COMPLETE.value,
+            log_sha256=outcome.get("log_sha256"),
+            strategies=tuple(word for word in asked.strategies if word in there or not is_reference(word)),
+            missing=missing,
+        )
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror or error}") from None
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise Unusable(f"{path}: {error.title}.{place}: {problem['msg']}") from None
+        raise Unusable(f"{path}: {error.title}.{_place(error.errors(include_url=False)[0])}") from None
     except (LookupError, TypeError, ValueError) as error:
         if isinstance(error, Unusable):
             raise
         raise Unusable(f"{path}: it is no manifest of a backtest ({error})") from None
+
+
+def _with_places(asked: BacktestSettings, places: Mapping[str, str]) -> BacktestSettings:
+    """Say again where the files of own strategies lie: where they did, or else here."""
+    found = [places.get(word, word) for word in asked.strategies]
+    there = [
+        place if Path(place.rpartition(":")[0]).is_file() else word
+        for word, place in zip(asked.strategies, found, strict=True)
+    ]
+    return asked.model_copy(update={"strategies": tuple(there)})
+
+
+def _own(strategies: Sequence[str], settings: Mapping[str, object]) -> tuple[dict[str, OwnStrategy], dict[str, str]]:
+    """Load the own strategies of a run that are there and take their settings; say of the others why they are not."""
+    own, reasons, references = {}, [], [word for word in strategies if is_reference(word)]
+    for reference in references:
+        try:
+            one = own_strategy(reference)
+        except Unusable as refusal:
+            reasons.append(str(refusal))
+        else:
+            own[one.name] = one
+    unknown = [name for name in settings if name not in SETTINGS and name not in own]
+    if len(unknown) > len(references):
+        raise LookupError(unknown[-1])
+    missing = dict(zip(unknown, (*reasons, *("it is called otherwise now" for _ in unknown)), strict=False))
+    for name in [name for name in own if name in settings]:
+        try:
+            own[name].settings.model_validate(settings[name])
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            missing[name] = f"{own.pop(name).reference} takes no such settings any more: {_place(problem)}"
+    return own, missing
+
+
+def _place(problem: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
 def require_same_data(past: Manifest, data: Sequence[DataFile], positions: str | None) -> None:
@@ -125,16 +203,17 @@ def failure(error: Exception) -> str:
 def manifest_of(
     kind: str, data: Sequence[DataFile], positions: str | None, asked: BacktestSettings, wiring: Wiring
 ) -> Manifest:
-    return Manifest(kind, tuple(data), positions, asked, wiring.settings, code())
+    return Manifest(kind, tuple(data), positions, asked, wiring.settings, code(asked.strategies))
 
 
-def code() -> Code:
-    """Say which code this is."""
+def code(strategies: Sequence[str] = ()) -> Code:
+    """Say which code this is, that of own strategies among it."""
     try:
         released = version(_DISTRIBUTION)
     except PackageNotFoundError:
         released = "0"
-    return Code(released, sha256_of(_PACKAGES), ".".join(map(str, sys.version_info[:3])))
+    own = {one.name: one.sha256 for one in own_strategies(strategies)}
+    return Code(released, sha256_of(_PACKAGES), ".".join(map(str, sys.version_info[:3])), own)
 
 
 def result(
@@ -161,8 +240,13 @@ def result(
 
 
 def text_of(manifest: Manifest, outcome: Mapping[str, object]) -> str:
-    """Write the file: `run` is what the log follows from, `result` what came of it."""
-    return _text({"run_id": manifest.run_id, "run": manifest.document(), "result": outcome})
+    """Write the file: `run` is what the log follows from, `result` what came of it.
+
+    Beside them it tells where the files of own strategies lie, for whoever looks at the run from somewhere else.
+    """
+    places = places_of(manifest.asked.strategies)
+    beside = {_PLACES: places} if places else {}
+    return _text({"run_id": manifest.run_id, "run": manifest.document(), "result": outcome, **beside})
 
 
 def _text(document: Mapping[str, object]) -> str:

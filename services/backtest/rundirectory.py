@@ -18,13 +18,17 @@ _MADE = TypeAdapter(list[Instrument])
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run that was: `settings` are in force, by component; `blueprints` build what it built."""
+    """A run that was: `settings` are in force, by component; `blueprints` build what it built.
+
+    `missing` says why not, of strategies of the user's own that cannot be loaded any more.
+    """
 
     path: Path
     run_id: str
     settings: Mapping[str, BaseModel]
     blueprints: Mapping[str, Blueprint]
     complete: bool
+    missing: Mapping[str, str]
 
     @property
     def log(self) -> Path:
@@ -45,8 +49,8 @@ def open_run(path: Path) -> RunDirectory:
     past = manifest.read(file)
     if not (path / log.FILE).is_file():
         raise Unusable(f"{path}: the run left no log", "run it again without --no-log")
-    made = blueprints({**LISTING, **{one.id: one for one in _made(file)}})
-    return RunDirectory(path, past.manifest.run_id, past.manifest.settings, made, past.complete)
+    made = blueprints({**LISTING, **{one.id: one for one in _made(file)}}, past.strategies)
+    return RunDirectory(path, past.manifest.run_id, past.manifest.settings, made, past.complete, past.missing)
 
 
 def _made(file: Path) -> list[Instrument]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,9 @@ from eventstore.marketdata.columns import BarTime, Role, SizeUnit
 from services.backtest.script import Script
 from venues.simulated.barpath import PathOrder
 from venues.simulated.latency import Delay
+
+Trader = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+"""The name of a strategy, or where the class of the user's own is: FILE.py:CLASS or MODULE:CLASS."""
 
 
 class Unusable(ValueError):
@@ -89,7 +92,7 @@ class BacktestSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    strategies: tuple[Name, ...] = Field(default=("all",), min_length=1, description="who trades; all: everyone")
+    strategies: tuple[Trader, ...] = Field(default=("all",), min_length=1, description="who trades; all: everyone")
     begins_at: Nanos | None = Field(default=None, description="events before this are left out (ns UTC)")
     ends_at: Nanos | None = Field(default=None, description="events from this on are left out (ns UTC)")
     capital: Decimal | None = Field(default=None, gt=0, le=Decimal("1e15"), description="that a strategy begins with")

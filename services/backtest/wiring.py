@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from contracts.ownership import ROLES, Kind
 from contracts.types import Interval
 from services.backtest.exchange import exchange_wanted, require_listed
+from services.backtest.ownstrategies import FORM, is_reference, own_strategies
 from services.backtest.settings import BacktestSettings, Unusable
 from services.bars.settings import PriceSource
 from services.catalog import BLUEPRINTS
@@ -122,7 +123,8 @@ class Nature:
 
 def wire(asked: BacktestSettings, usual: Mapping[str, BaseModel], listing: Listing, nature: Nature) -> Wiring:
     """Wire a run: `usual` settings, changed by what the data is like, and then as asked; raises `Unusable`."""
-    names = participants(asked)
+    names, own = participants(asked), own_strategies(asked.strategies)
+    usual = {**{one.name: one.settings() for one in own}, **usual}
     settings = {name: _derived(name, usual[name], asked, nature) for name in names}
     for name, assignments in _assigned(asked.changes, names).items():
         settings[name] = _changed(name, settings[name], assignments)
@@ -130,27 +132,38 @@ def wire(asked: BacktestSettings, usual: Mapping[str, BaseModel], listing: Listi
     require_listed(_gateway_of(settings), listing)
     if asked.train:
         _require_bars(settings)
-    return Wiring(blueprints(listing), settings, asked.training_s)
+    for one in own:
+        one.build(settings[one.name], listing)  # what its constructor refuses is known before anything is played
+    return Wiring(blueprints(listing, asked.strategies), settings, asked.training_s)
 
 
 def participants(asked: BacktestSettings) -> tuple[str, ...]:
     """Name who takes part; raises `Unusable`."""
     strategies = asked.strategies
     for name in strategies:
-        if name not in (*STRATEGIES, _ALL):
-            known = f"there are {', '.join(STRATEGIES)}, or all"
+        if name not in (*STRATEGIES, _ALL) and not is_reference(name):
+            known = f"there are {', '.join(STRATEGIES)}, or all; one of your own is {FORM}"
             raise Unusable(f"--strategies {','.join(strategies)}: there is no strategy {name!r}", known)
     trading = STRATEGIES if _ALL in strategies else strategies
-    components = tuple(name for name in ORDER if name not in STRATEGIES or name in trading)
-    return (*components, *TRAINING) if asked.train else components
+    own = [one.name for one in own_strategies(strategies)]
+    components = [name for name in ORDER if name not in STRATEGIES or name in trading]
+    behind = components.index(GUARDS[0])  # own strategies hear behind those that are ours
+    components[behind:behind] = own
+    return (*components, *TRAINING) if asked.train else tuple(components)
 
 
-def blueprints(listing: Listing) -> Mapping[str, Blueprint]:
-    """Give every blueprint, for an exchange that lists `listing`."""
-    return {
+def settings_types(strategies: Sequence[str] = ()) -> Mapping[str, type[BaseModel]]:
+    """Give the settings of all that may take part, own strategies among them; raises `Unusable`."""
+    return {**SETTINGS, **{own.name: own.settings for own in own_strategies(strategies)}}
+
+
+def blueprints(listing: Listing, strategies: Sequence[str] = ()) -> Mapping[str, Blueprint]:
+    """Give every blueprint, for an exchange that lists `listing`; own strategies may raise `Unusable`."""
+    ours = {
         name: replace(blueprint, build=_with(_LISTED[name], listing)) if name in _LISTED else blueprint
         for name, blueprint in BLUEPRINTS.items()
     }
+    return {**ours, **{own.name: own.blueprint(listing) for own in own_strategies(strategies)}}
 
 
 def _with(component: Any, listing: Listing) -> Any:  # noqa: ANN401 # a class of any of them
@@ -189,10 +202,11 @@ def _wanted(name: str, usual: BaseModel, asked: BacktestSettings, nature: Nature
         case "gateway":
             assert isinstance(usual, GatewaySettings)
             yield from exchange_wanted(usual, asked)
-        case _ if name in STRATEGIES:
-            yield "interval", interval
-            if "fee_bps" in type(usual).model_fields:
-                yield "fee_bps", asked.taker_fee_bps
+        case _ if name in STRATEGIES or name not in SETTINGS:
+            fields = type(usual).model_fields
+            yield from (
+                pair for pair in (("interval", interval), ("fee_bps", asked.taker_fee_bps)) if pair[0] in fields
+            )
         case _:
             return
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
@@ -41,11 +42,12 @@ def audit(
     as_json: bool,
 ) -> None:
     """Audit one component, or all of them in one pass; with `assignments`, under other settings."""
-    names = _chosen(component, all_of_them=all_of_them)
-    changes = _changes(assignments, component)
     past = None if run is None else run_in(run)
+    known = BLUEPRINTS if past is None else past.blueprints
+    names = _chosen(component, known, {} if past is None else past.missing, all_of_them=all_of_them)
+    changes = _changes(assignments, component, known)
     begins = _settings_of_today(names) if past is None else _settings_of_the_run(past, names, all_of_them=all_of_them)
-    settings = {name: _changed(BLUEPRINTS[name], begun, changes.get(name, {})) for name, begun in begins.items()}
+    settings = {name: _changed(known[name], begun, changes.get(name, {})) for name, begun in begins.items()}
     what_if = frozenset(changes)
     if past is None:
         judging = judge(current(), source_named(source), settings, what_if, start, stop)
@@ -124,11 +126,17 @@ async def judge_record(
     return Outcome(source.value, span, time.monotonic() - began, bool(what_if), audits.verdicts())
 
 
-def _chosen(component: str | None, *, all_of_them: bool) -> list[str]:
+def _chosen(
+    component: str | None, known: Mapping[str, Blueprint], missing: Mapping[str, str], *, all_of_them: bool
+) -> list[str]:
     if all_of_them and component is None:
-        return list(BLUEPRINTS)
-    if all_of_them or component is None or component not in BLUEPRINTS:
-        misused(_complaint(component, all_of_them=all_of_them), f"there are {', '.join(BLUEPRINTS)}")
+        for name, why in missing.items():
+            print(f"hmm: {name} is not audited: {why}", file=sys.stderr)
+        return list(known)
+    if component is not None and component in missing:
+        misused(f"{component} cannot be audited: {missing[component]}", "--all audits the others")
+    if all_of_them or component is None or component not in known:
+        misused(_complaint(component, all_of_them=all_of_them), f"there are {', '.join(known)}")
     return [component]
 
 
@@ -142,7 +150,7 @@ def _complaint(component: str | None, *, all_of_them: bool) -> str:
     return f"there is no component {component!r}"
 
 
-def _changes(assignments: Sequence[str], component: str | None) -> Changes:
+def _changes(assignments: Sequence[str], component: str | None, known: Mapping[str, Blueprint]) -> Changes:
     """Read `key=value`, or `component.key=value` where there is more than one."""
     changes: dict[str, dict[str, str]] = {}
     for assignment in assignments:
@@ -152,8 +160,8 @@ def _changes(assignments: Sequence[str], component: str | None) -> Changes:
         if not (separator and dot):
             form = "key=value" if component else "component.key=value"
             misused(f"--set {assignment}: not of the form {form}")
-        if name not in BLUEPRINTS:
-            misused(f"--set {assignment}: there is no component {name!r}", f"there are {', '.join(BLUEPRINTS)}")
+        if name not in known:
+            misused(f"--set {assignment}: there is no component {name!r}", f"there are {', '.join(known)}")
         changes.setdefault(name, {})[field] = value
     return changes
 

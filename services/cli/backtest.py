@@ -54,7 +54,10 @@ def _past(arguments: Arguments) -> manifest.Past | None:
         return None
     if arguments.names_settings:
         misused("--again takes all settings from the manifest", "give only --data, --out and what is to be written")
-    return manifest.read(arguments.again)
+    past = manifest.read(arguments.again)
+    for name, why in past.missing.items():
+        raise Unusable(f"--again {arguments.again}: {name} traded in it, and cannot now: {why}", "lay its file here")
+    return past
 
 
 def _require_own(out: Path) -> None:
@@ -82,10 +85,11 @@ class Ended:
 def _run(data: DataSource, asked: BacktestSettings, past: manifest.Past | None, arguments: Arguments) -> Ended:
     with opened(data, asked) as there:
         if past is None:
-            wiring = wire(asked, usual(), there.source.listing, there.source.nature)
+            wiring = wire(asked, usual(asked.strategies), there.source.listing, there.source.nature)
         else:
             manifest.require_same_data(past.manifest, there.files, there.positions)
-            wiring = Wiring(blueprints(there.source.listing), past.manifest.settings, asked.training_s)
+            made_then = blueprints(there.source.listing, past.strategies)
+            wiring = Wiring(made_then, past.manifest.settings, asked.training_s)
         made = manifest.manifest_of(data.kind.value, there.files, there.positions, asked, wiring)
         _begin(arguments.out, made)
         taken_for_granted = assumptions(wiring, there.source)
@@ -181,5 +185,5 @@ def _judge(ended: Ended, past: manifest.Past) -> None:
     if not (past.complete and then and now):
         print("hmm: the logs cannot be compared: one of the runs is not whole, or left none", file=sys.stderr)
     elif then != now:
-        other = "" if past.manifest.code == manifest.code() else "; the code is another one"
+        other = "" if past.manifest.code == manifest.code(past.strategies) else "; the code is another one"
         fail(f"the log is another one than that of the manifest, {then}{other}")

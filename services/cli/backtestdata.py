@@ -1,6 +1,6 @@
 """What a run of the past needs from this machine: the data that was named, and the settings that hold here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from services.backtest.datafiles import DataFile, is_table
 from services.backtest.prequentialmodels import causal
 from services.backtest.settings import BacktestSettings, DataSource
 from services.backtest.sources import Change, Source, as_read, as_told
-from services.backtest.wiring import SETTINGS
+from services.backtest.wiring import settings_types
 from services.cli.backtestcache import keeping, looked_at
 from services.cli.errors import misused
 from tape.settings import load
@@ -49,9 +49,12 @@ def _is_slow(data: DataSource) -> bool:
     return not all(map(is_table, data.files))
 
 
-def usual() -> Mapping[str, BaseModel]:
-    """Give the settings that the components would run with here, or leave with a line that names what is wrong."""
+def usual(strategies: Sequence[str] = ()) -> Mapping[str, BaseModel]:
+    """Give the settings that components, and strategies of the user's own, would run with here.
+
+    Leaves with a line that names what is wrong; raises `Unusable`.
+    """
     try:
-        return {name: load(settings, name) for name, settings in SETTINGS.items()}
+        return {name: load(settings, name) for name, settings in settings_types(strategies).items()}
     except SystemExit as refusal:
         misused(str(refusal.code))

@@ -57,7 +57,7 @@ def preparing(data: DataSource, asked: BacktestSettings) -> Preparing:
     @contextmanager
     def prepare(change: Change) -> Iterator[Prepared]:
         with opened(data, asked, change) as there:
-            wiring = wire(asked, usual(), there.source.listing, there.source.nature)
+            wiring = wire(asked, usual(asked.strategies), there.source.listing, there.source.nature)
             yield Prepared(there.source, wiring)
 
     return prepare

@@ -23,7 +23,7 @@ def backtest(
         str, typer.Option(help="frames:FILE[,FILE], bars:FILE, trades:FILE, quotes:FILE, store:FROM-TO or tape:FROM-TO")
     ],
     out: Annotated[Path, typer.Option(help="directory for log, manifest and report")],
-    strategies: Annotated[str, typer.Option(help="who trades, for instance trend,hmm_ensemble")] = "all",
+    strategies: Annotated[str, typer.Option(help="who trades: trend,hmm_ensemble; your own: FILE.py:CLASS")] = "all",
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="COMPONENT.KEY=VALUE", help="for instance trend.slow=20")
     ] = None,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ import typer
 from pydantic import BaseModel
 from typer.models import OptionInfo
 
+from eventstore.ahead import garbage_looked_for_rarely
 from services.backtest import manifest
 from services.backtest.settings import BacktestSettings, DataSource, Unusable
 from services.backtest.sources import Source
@@ -39,6 +41,13 @@ from services.cli.stopping import stopped_by_ctrl_c
 
 _SHOWN = 10
 """Trials in the table on the terminal; all are in the files."""
+_FOR_THE_END = (
+    "optuna.importance",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "services.backtest.sweep.report",
+)
+"""What only the report needs: to import it takes as long as a short trial."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,8 @@ class Wanted:
 def sweep(arguments: Arguments, wanted: Wanted, *, as_json: bool) -> None:
     """Run a sweep, or go on with it, and say what came of it."""
     try:
-        swept = _swept(arguments, wanted, quiet=as_json)
+        with garbage_looked_for_rarely():
+            swept = _swept(arguments, wanted, quiet=as_json)
     except Unusable as refusal:
         misused(str(refusal), refusal.remedy)
     except KeyboardInterrupt:
@@ -96,7 +106,7 @@ class Swept:
 
 def _swept(arguments: Arguments, wanted: Wanted, *, quiet: bool) -> Swept:
     data, asked = DataSource.parse(arguments.data), asked_for(arguments)
-    objective, settings = _one_of(Objective, "--objective", wanted.objective), usual()
+    objective, settings = _one_of(Objective, "--objective", wanted.objective), usual(asked.strategies)
     space = read_space(wanted.space, wanted.varied, {name: settings[name] for name in participants(asked)})
     search = _search(space, wanted, asked)
     search.require()
@@ -106,7 +116,7 @@ def _swept(arguments: Arguments, wanted: Wanted, *, quiet: bool) -> Swept:
     scale = per_year(stage.folds.step, stage.folds.returns * stage.folds.step)
     wanted.out.mkdir(parents=True, exist_ok=True)
     with (
-        workers(wanted.processes, lambda changes, closed: perform(stage, changes, closed)) as started,
+        workers(wanted.processes, lambda changes, closed: perform(stage, changes, closed), _import_ahead) as started,
         stores.opened(wanted.out, identity, search) as store,
     ):
         played = Sweep(store, space, stage.wiring, objective, scale, wanted.trials)
@@ -132,6 +142,11 @@ def _swept(arguments: Arguments, wanted: Wanted, *, quiet: bool) -> Swept:
     write_results(wanted.out, trials, luck, summary)
     _write_page(trials, space, stage, objective, importance, luck, said, command, identity, wanted.out)
     return Swept(trials, objective, luck, said, command, played.stopping, played.progress.own, seconds)
+
+
+def _import_ahead() -> None:
+    for name in _FOR_THE_END:
+        import_module(name)
 
 
 def _search(space: Space, wanted: Wanted, asked: BacktestSettings) -> Search:

@@ -1,13 +1,17 @@
-"""How a sweep scales: trials per second with two processes against one, each over the same runs.
+"""How a sweep scales: the same `hmm sweep` with one process and with two, by the clock of the whole command.
 
-The floor is the machine: two plain processes that play the same trials, with no sweep around them, against one. On two
-cores of one chip that is below 2. Run it alone with `python -m tests.bench.bench_sweep`, on a quiet machine.
+That is with its start, reading the data, choosing and keeping trials, and the report. The floor is the machine: plain
+processes that play the same trials, with no sweep around them, in the same run. On two cores of one chip two of them
+gain less than 2. It takes ten minutes; run it alone with `python -m tests.bench.bench_sweep`, on a quiet machine.
 """
 
+import csv
 import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,35 +23,58 @@ from contracts.event import Event
 from services.backtest.settings import BacktestSettings
 from services.backtest.sources import Source
 from services.backtest.sweep.folds import cut
-from services.backtest.sweep.objective import Objective
-from services.backtest.sweep.running import Sweep
 from services.backtest.sweep.space import Space, Whole
 from services.backtest.sweep.staging import Material, Stage, perform
-from services.backtest.sweep.store import Pruner, Sampler, Search, opened
-from services.backtest.sweep.trials import Fate
-from services.backtest.sweep.workers import workers
 from services.backtest.wiring import SETTINGS, Nature
 from tests.backtested import events_of, waves
 from venues.instruments import LISTING
 
-QUOTES = 40_000
-TRIALS = 8
-FOLDS = 2
-ROUNDS = 3
+HMM = Path(sys.executable).with_name("hmm")
+QUOTES = 200_000
+TRIALS = 24
+FOLDS = 4
+ROUNDS = 2
 WANTED = 0.9
 """Of what two plain processes gain."""
 SPACE = Space((Whole("trend.slow", 10, 10 + TRIALS - 1),))
+TIMED = "seconds"
 
 
-class Scaling(NamedTuple):
-    """Trials per second of the clock on the wall."""
+class Swept(NamedTuple):
+    """What a command took (s), and what it left: rows of its table without the time of each trial."""
+
+    whole: float
+    playing: float
+    """Of it, the time in which its processes played trials, on average."""
+    rows: list[dict[str, str]]
+
+
+class Round(NamedTuple):
+    """Seconds of one process and of two."""
 
     one: float
     two: float
 
     @property
     def gain(self) -> float:
-        return self.two / self.one
+        return self.one / self.two
+
+
+def swept(data: Path, processes: int) -> Swept:
+    """Run the command, as anyone does."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "s"
+        command: list[str | Path] = [HMM, "sweep", "--data", f"frames:{data}", "--no-cache", "--out", out, "--json"]
+        command += f"--strategies trend --vary {SPACE.dimensions[0].place}=10..{9 + TRIALS}:1 --sampler grid".split()
+        command += f"--folds {FOLDS} --trials {TRIALS} --processes {processes}".split()
+        began = time.perf_counter()
+        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        whole = time.perf_counter() - began
+        with (out / "trials.csv").open() as table:
+            rows = list(csv.DictReader(table))
+    playing = sum(float(row.pop(TIMED)) for row in rows) / processes
+    assert [row["fate"] for row in rows] == ["complete"] * TRIALS
+    return Swept(whole, playing, rows)
 
 
 def staged(events: list[Event]) -> Stage:
@@ -61,24 +88,8 @@ def staged(events: list[Event]) -> Stage:
     return Stage(material, BacktestSettings(strategies=("trend",)), usual, cut(first, last, FOLDS, None, 0))
 
 
-def swept(stage: Stage, processes: int) -> float:
-    """Give trials/s of a sweep, from the first trial given out to the last one that ended."""
-    search = Search(SPACE, Sampler.GRID, Pruner.NONE, 0, FOLDS, processes)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        workers(processes, lambda changes, closed: perform(stage, changes, closed)) as started,
-        opened(Path(folder), {}, search) as store,
-    ):
-        sweep = Sweep(store, SPACE, stage.wiring, Objective.SHARPE, 1.0, TRIALS)
-        began = time.perf_counter()
-        sweep.run(started, lambda _progress: None)
-        seconds = time.perf_counter() - began
-        assert [trial.fate for trial in store.trials()] == [Fate.COMPLETE] * TRIALS
-    return TRIALS / seconds
-
-
 def plain(stage: Stage, processes: int) -> float:
-    """Give trials/s of processes that play their part of the same trials and nothing else."""
+    """Give the seconds of processes that play their part of the same trials and nothing else."""
     changes = [SPACE.changes(SPACE.point(number)) for number in range(TRIALS)]
 
     def play(part: int) -> None:
@@ -93,24 +104,38 @@ def plain(stage: Stage, processes: int) -> float:
     for part in parts:
         part.join()
         assert part.exitcode == 0
-    return TRIALS / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
-def scaling(measure: Callable[[Stage, int], float], stage: Stage) -> Scaling:
-    """Measure in turn, and take the best of each."""
-    rounds = [(measure(stage, 1), measure(stage, 2)) for _ in range(ROUNDS)]
-    return Scaling(max(one for one, _ in rounds), max(two for _, two in rounds))
-
-
-def measured() -> tuple[Scaling, Scaling]:
+def measured() -> tuple[Round, Round]:
+    """Measure all in turn, and take the best of each: the sweep, and the floor."""
+    sweeps: list[Round] = []
+    floors: list[Round] = []
     with tempfile.TemporaryDirectory() as folder:
-        stage = staged(events_of(waves(Path(folder), QUOTES)))
-    sweep, floor = scaling(swept, stage), scaling(plain, stage)
-    print(f"{stage.material.events:,} events a trial, {TRIALS} trials, load {os.getloadavg()[0]:.1f}")
-    for name, one in (("sweep", sweep), ("plain processes", floor)):
-        print(f"{name:<16} 1: {one.one:6.2f} trials/s   2: {one.two:6.2f} trials/s   gain {one.gain:.2f}")
-    print(f"sweep / plain at two processes: {sweep.two / floor.two:.2f}")
+        (data,) = waves(Path(folder), QUOTES)
+        stage = staged(events_of([data]))
+        print(f"{stage.material.events:,} events a trial, {TRIALS} trials")
+        for _ in range(ROUNDS):
+            load = os.getloadavg()[0]
+            floor_one, one = plain(stage, 1), swept(data, 1)
+            floor_two, two = plain(stage, 2), swept(data, 2)
+            assert one.rows == two.rows
+            sweeps.append(Round(one.whole, two.whole))
+            floors.append(Round(floor_one, floor_two))
+            print(f"load {load:.1f} before; {_told('plain processes', floors[-1])}; {_told('hmm sweep', sweeps[-1])}")
+            print(f"  not playing: {one.whole - one.playing:.1f} s with one, {two.whole - two.playing:.1f} s with two")
+    sweep, floor = _best(sweeps), _best(floors)
+    print(f"best of each: {_told('plain processes', floor)}; {_told('hmm sweep', sweep)}")
+    print(f"the sweep gains {sweep.gain / floor.gain:.0%} of what plain processes gain, {sweep.gain / 2:.0%} of two")
     return sweep, floor
+
+
+def _best(rounds: list[Round]) -> Round:
+    return Round(min(one for one, _ in rounds), min(two for _, two in rounds))
+
+
+def _told(name: str, seconds: Round) -> str:
+    return f"{name} {seconds.one:.1f} s and {seconds.two:.1f} s, gain {seconds.gain:.2f}"
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")

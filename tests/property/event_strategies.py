@@ -216,10 +216,17 @@ _OWN: dict[type, st.SearchStrategy[Any]] = {
 """Types whose fields must agree with each other."""
 
 
+_MADE = dict(_OWN)
+
+
 def of_type(record_type: type[Any]) -> st.SearchStrategy[Any]:
-    """Any valid record of this type."""
-    if record_type in _OWN:
-        return _OWN[record_type]
+    """Any valid record of this type; one strategy each, because Hypothesis examines all that it has not met."""
+    if record_type not in _MADE:
+        _MADE[record_type] = _of_fields(record_type)
+    return _MADE[record_type]
+
+
+def _of_fields(record_type: type[Any]) -> st.SearchStrategy[Any]:
     values = {field.name: _values(record_type, field.name) for field in fields(record_type)}
     if record_type in (RiskRejected, AmendRejected):
         values["reasons"] = values["reasons"].filter(bool)

@@ -555,11 +555,14 @@ STRANGE: dict[str, Callable[[], Component]] = {
 }
 
 
+HEARD = {name: st.lists(events(make().consumes()), max_size=12) for name, make in STRANGE.items()}
+
+
 @pytest.mark.parametrize("name", STRANGE)
 @given(st.data(), PERCENT)
 def test_whatever_comes_is_answered_by_events_that_can_be_read(name: str, data: st.DataObject, percent: int) -> None:
     make = STRANGE[name]
-    heard = data.draw(st.lists(events(make().consumes()), max_size=12))
+    heard = data.draw(HEARD[name])
     component, said = make(), []
     for position, event in enumerate(heard, start=1):
         component.moment.position = position

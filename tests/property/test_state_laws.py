@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -200,12 +200,15 @@ def day(seed: int, deeds: Mapping[int, Deed]) -> list[Recorded]:
     return [said.get(p) or Recorded(p, None, "", 0, next(rest)) for p in range(1, tape.position + 1)]
 
 
-@every_component
+@settings(max_examples=3 * settings().max_examples)
 @given(st.integers(0, 999), DEEDS, PERCENT)
-def test_a_restored_component_goes_on_as_if_nothing_had_happened(
-    name: str, seed: int, deeds: dict[int, Deed], percent: int
+def test_every_restored_component_goes_on_as_if_nothing_had_happened(
+    seed: int, deeds: dict[int, Deed], percent: int
 ) -> None:
-    goes_on_the_same(SYSTEM[name], day(seed, deeds), percent)
+    history = day(seed, deeds)
+    for name, make in SYSTEM.items():
+        note(name)
+        goes_on_the_same(make, history, percent)
 
 
 BUSY: dict[int, Deed] = {
@@ -215,6 +218,10 @@ BUSY: dict[int, Deed] = {
 BUSY |= {90: TradingState.HALTED, 110: TradingState.ACTIVE}
 
 
+STEP = 13
+"""How many positions of that day come between two moments."""
+
+
 @pytest.fixture(scope="module")
 def busy_day() -> list[Recorded]:
     return day(7, BUSY)
@@ -222,15 +229,26 @@ def busy_day() -> list[Recorded]:
 
 @every_component
 def test_a_component_can_be_restored_at_any_moment_of_a_busy_day(name: str, busy_day: list[Recorded]) -> None:
-    for moment in range(0, len(busy_day), 13):
-        goes_on_the_same(SYSTEM[name], busy_day, 100 * moment / len(busy_day))
+    make = SYSTEM[name]
+    whole, asked = make(), make()
+    said = answers(whole, busy_day)
+    before: list[list[str]] = []
+    for moment in range(0, len(busy_day), STEP):
+        state = kept(asked)
+        second = restored(make(), state)
+        assert kept(second) == state
+        assert before + answers(second, busy_day[moment:]) == said
+        assert kept(second) == kept(whole)
+        before += answers(asked, busy_day[moment : moment + STEP])
+    assert before == said
+    assert kept(asked) == kept(whole)
 
 
 def test_a_busy_day_has_moments_of_every_kind(busy_day: list[Recorded]) -> None:
     """The laws above are worth what the states they were tried on hold."""
     moments: dict[str, list[Any]] = {}
-    for name, make in SYSTEM.items():
-        component = make()
+    for name in ("gateway", "router", "risk", "trend", "bars", "portfolio"):
+        component = SYSTEM[name]()
         for recorded in busy_day:
             answers(component, [recorded])
             state = ADAPTERS[component.State].validate_json(kept(component))
@@ -256,10 +274,13 @@ def test_a_busy_day_has_moments_of_every_kind(busy_day: list[Recorded]) -> None:
 # -- each component alone, whatever comes ------------------------------------------------------------------------------
 
 
+WHATEVER = {name: st.lists(events(make().consumes()), max_size=20) for name, make in SYSTEM.items()}
+
+
 @every_component
 @given(st.data(), PERCENT)
 def test_a_restored_component_goes_on_the_same_whatever_comes(name: str, data: st.DataObject, percent: int) -> None:
-    history = data.draw(st.lists(events(SYSTEM[name]().consumes()), max_size=20))
+    history = data.draw(WHATEVER[name])
     goes_on_the_same(SYSTEM[name], placed(history), percent)
 
 

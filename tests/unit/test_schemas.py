@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,13 @@ from contracts.documents import goldens, json_schema, schemas
 from contracts.event import EVENT_TYPES, Event
 from contracts.examples import examples
 from contracts.ownership import ROLES
+from services.cli import schemas as command
 from services.cli.schemas import PERMISSIONS, SCHEMAS, Drift, find_drift
 from tape.asyncapi import asyncapi
 from tape.permissions import USERS, key_variable
+
+asyncapi_once = cache(asyncapi)
+"""Made from the code alone, in seconds: all comparisons here share one."""
 
 GOLDEN = sorted((SCHEMAS / "golden").glob("*.json"))
 
@@ -34,6 +40,14 @@ def holds(document: Any, older: Any) -> bool:  # noqa: ANN401 (JSON)
     if isinstance(older, list):
         return len(document) == len(older) and all(map(holds, document, older))
     return bool(document == older)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_once() -> Iterator[None]:
+    """Let the command take the one AsyncAPI document that all tests here share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "asyncapi", asyncapi_once)
+        yield
 
 
 @pytest.fixture
@@ -103,7 +117,7 @@ def test_a_schema_names_its_version_and_its_subject() -> None:
 
 
 def test_the_asyncapi_document_names_every_subject() -> None:
-    addresses = {channel["address"] for channel in asyncapi()["channels"].values()}
+    addresses = {channel["address"] for channel in asyncapi_once()["channels"].values()}
     assert {"md.quote.*.*", "risk.approved.*.*", "intent.trend.*.*", "alert.router"} <= addresses
 
 

@@ -2,18 +2,21 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from services.backtest.settings import Unusable
+from services.backtest.sweep.journal import Journal
+from services.backtest.sweep.objective import Objective
 from services.backtest.sweep.running import Progress, Sweep
 from services.backtest.sweep.space import Choice, Real, Space, Whole
 from services.backtest.sweep.staging import Played
-from services.backtest.sweep.store import FILE, Pruner, Sampler
+from services.backtest.sweep.store import FILE, Pruner, Sampler, opened
 from services.backtest.sweep.trials import Fate
-from services.backtest.sweep.workers import Changes, Closed
-from tests.swept import FOLDS, no_large_fast, outcome, play, search, swept
+from services.backtest.sweep.workers import Changes, Closed, Died, TrialEnded, Workers, workers
+from tests.swept import FOLDS, SPACE, anything, no_large_fast, outcome, play, search, swept
 
 SMALL = Space((Whole("trend.fast", 1, 4), Choice("trend.shorts", ("true", "false"))))
 
@@ -104,6 +107,60 @@ def test_a_trial_that_raises_fails_with_what_it_raised(tmp_path: Path) -> None:
     trials = swept(tmp_path / "s", search(Sampler.GRID, space=SMALL), 8, perform=raises)
     (one, two) = [trial for trial in trials if trial.fate is Fate.FAILED]
     assert "ArithmeticError: no such root" in one.why and "ArithmeticError: no such root" in two.why
+
+
+def test_a_process_is_given_its_next_trial_before_the_last_one_is_written_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle: list[int] = []
+    with workers(1, play) as started, opened(tmp_path, {"data": "made up"}, search()) as store:
+        monkeypatch.setattr(Journal, "keep", lambda _journal: idle.append(len(started.idle)))
+        Sweep(store, SPACE, anything, Objective.SHARPE, 1.0, 4).run(started, lambda _progress: None)
+        assert idle == [0, 0, 0, 1]
+
+
+def test_what_is_for_the_end_is_done_once_and_only_when_a_core_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    done: list[bool] = []
+    with workers(2, play, lambda: done.append(True)) as started:
+        for number, worker in enumerate(started.idle):
+            worker.play(number, (f"trend.fast={number}",))
+        started.use_spare_core()
+        assert not done
+        played_by_one_of(started)
+        started.use_spare_core()
+        started.use_spare_core()
+    assert done == [True]
+
+
+def played_by_one_of(started: Workers) -> None:
+    """Let trials go on until one of them ended."""
+    while True:
+        for worker, said in started.heard(1.0):
+            if isinstance(said, TrialEnded):
+                worker.trial = None
+                return
+            worker.go_on(wanted=True)
+
+
+def test_no_process_is_forked_while_something_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    done: list[bool] = []
+
+    def dies(_changes: Changes, _closed: Closed) -> Played:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    def takes_a_while() -> None:
+        time.sleep(0.3)
+        done.append(True)
+
+    with workers(1, dies, takes_a_while) as started:
+        (worker,) = started.idle
+        worker.play(0, ())
+        started.use_spare_core()
+        heard = list(started.heard(5.0))
+        assert [said for _, said in heard] == [Died()] and done and started.idle[0] is not worker
 
 
 @pytest.mark.parametrize("key", ["data", "code", "space"])

@@ -66,6 +66,8 @@ class Sweep:
         while not self.stopping:
             for worker in workers.idle:
                 self._give(worker)
+            self._store.keep()  # behind what is given out: no process waits for the disk
+            workers.use_spare_core()
             shown(self.progress)
             if not self._playing:
                 return
@@ -110,9 +112,12 @@ class Sweep:
         match said:
             case FoldEnded(fold, stretch):
                 playing.stretches.append(stretch)
+                if not self._store.prunes:
+                    worker.go_on(wanted=True)
                 wanted = self._store.fold_ended(number, fold, stretch, self._value(playing))
                 playing.pruned = not wanted
-                worker.go_on(wanted=wanted)
+                if self._store.prunes:
+                    worker.go_on(wanted=wanted)
             case TrialEnded(played):
                 worker.trial = None
                 self._end(self._judged(number, playing, played))

@@ -93,6 +93,8 @@ class Store:
         """Trials that are played, as Optuna knows them."""
         self._kept: dict[int, int] = {}
         """Folds of them that are kept already."""
+        self._unkept = False
+        """A trial ended that the machine may still forget."""
         frozen = self._frozen()
         self._given = len(frozen)
         self._interrupted = [one for one in frozen if not one.state.is_finished()]
@@ -105,6 +107,11 @@ class Store:
     def begun(self) -> int:
         """Trials that were given out, in this process or another one; those to be taken up again are not among them."""
         return self._given - len(self._interrupted)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether a trial may be given up behind a fold."""
+        return self._search.pruner is not Pruner.NONE
 
     def next(self) -> tuple[int, Parameters] | None:
         """Give out a trial: first those that were interrupted; None when there are no more combinations."""
@@ -147,7 +154,7 @@ class Store:
         asked = self._open[number]
         asked.set_user_attr(f"fold-{fold}", stretch.document())
         self._kept[number] = fold + 1
-        if self._search.pruner is Pruner.NONE:
+        if not self.prunes:
             return True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an interrupted trial reports its first folds again
@@ -155,7 +162,7 @@ class Store:
         return fold + 1 == self._search.folds or not asked.should_prune()
 
     def ended(self, trial: Trial) -> None:
-        """Keep what became of a trial that was given out."""
+        """Keep what became of a trial that was given out; from here on it outlives this process."""
         from optuna.trial import TrialState  # noqa: PLC0415
 
         asked = self._open.pop(trial.number)
@@ -170,7 +177,13 @@ class Store:
             self._study.tell(asked, state=TrialState.PRUNED)
         else:
             self._study.tell(asked, trial.value)
-        self._journal.keep()
+        self._unkept = True
+
+    def keep(self) -> None:
+        """Let all trials that ended outlive the machine."""
+        if self._unkept:
+            self._journal.keep()
+            self._unkept = False
 
     def trials(self) -> list[Trial]:
         """Give all trials that ended, in the order of their numbers."""

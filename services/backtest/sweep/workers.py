@@ -6,12 +6,14 @@ parent knows the store: a worker can be killed at any moment, and its trial is g
 
 import gc
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Thread
 
 from services.backtest.manifest import failure
 from services.backtest.sweep.staging import Played
@@ -21,6 +23,12 @@ Changes = tuple[str, ...]
 Closed = Callable[[int, Stretch], bool]
 Perform = Callable[[Changes, Closed], Played]
 """Plays a trial; `Closed` is asked behind every fold whether to go on."""
+Meanwhile = Callable[[], None]
+"""Is done in a thread of the parent as soon as a core has nothing to do."""
+
+
+def nothing() -> None:
+    """Do nothing meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +87,17 @@ class Worker:
 class Workers:
     """A number of processes; one that died is replaced."""
 
-    def __init__(self, count: int, perform: Perform) -> None:
+    def __init__(self, count: int, perform: Perform, meanwhile: Meanwhile) -> None:
         self._perform = perform
+        self._meanwhile = meanwhile
+        self._thread: Thread | None = None
+        self._cores_left = count < (os.cpu_count() or 1)
         self._workers: list[Worker] = []
         for _ in range(count):
             self._workers.append(self._started())
 
     def _started(self) -> Worker:
+        self._finish_meanwhile()
         context = multiprocessing.get_context("fork")
         mine, its = context.Pipe()
         others = [worker.pipe for worker in self._workers]
@@ -111,22 +123,33 @@ class Workers:
                 self._workers.remove(worker)
                 self._workers.append(self._started())
 
+    def use_spare_core(self) -> None:
+        """Do once what is to be done meanwhile, if processes leave a core: they are fewer, or there are no trials."""
+        if self._thread is None and (self._cores_left or self.idle):
+            self._thread = Thread(target=self._meanwhile, name="meanwhile")
+            self._thread.start()
+
+    def _finish_meanwhile(self) -> None:
+        """Wait for the thread: a process that is forked during an import could wait for that import for ever."""
+        if self._thread is not None:
+            self._thread.join()
+
     def end(self) -> None:
         for worker in self._workers:
             worker.end()
         self._workers.clear()
+        self._finish_meanwhile()
 
 
 @contextmanager
-def workers(count: int, perform: Perform) -> Iterator[Workers]:
+def workers(count: int, perform: Perform, meanwhile: Meanwhile = nothing) -> Iterator[Workers]:
     """Fork processes, and end them whatever happens.
 
     What lies in memory now is taken out of the garbage collector's sight: if it looked through it, every process would
-    get a copy of its own.
+    get a copy of its own. It is not looked through before either: that takes as long as a short trial.
     """
-    gc.collect()
     gc.freeze()
-    started = Workers(count, perform)
+    started = Workers(count, perform, meanwhile)
     try:
         yield started
     finally:
