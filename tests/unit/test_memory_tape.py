@@ -32,6 +32,7 @@ from tape.blueprint import Blueprint
 from tape.component import Component, on
 from tape.folding import Folding, failed
 from tape.memory import MemoryTape
+from tape.span import in_spans
 from tests.builders import LISTING, START, quote, tick, trade
 from tests.reference_workload import components, mids, outcome, quotes, reference
 from venues.market import SimulatedMarket
@@ -279,3 +280,12 @@ def test_the_reference_workload_ends_exactly_as_a_plain_loop_over_it(
     assert result == reference(20_000, fast, slow)
     assert (result.orders, result.position) == (orders, Decimal("-0.010"))
     assert (f"{result.fees:.4f}", f"{result.pnl:.4f}") == (fees, pnl)
+
+
+def test_the_reference_workload_in_spans_is_told_as_one_by_one() -> None:
+    one_by_one, in_one_go = MemoryTape(components(10, 20)), MemoryTape(components(10, 20))
+    one_by_one.play(quotes(5_000))
+    in_one_go.play(in_spans(quotes(5_000)))
+    assert in_one_go.recorded == one_by_one.recorded
+    assert in_one_go.position == one_by_one.position
+    assert len(one_by_one.of_type(OrderFilled)) > 200
